@@ -1,0 +1,1 @@
+"""The command line: options to jobs, errors to exit codes."""

@@ -1,0 +1,1 @@
+"""A mounted device: layout, lock, capacity, commit, reading back."""

@@ -1,0 +1,1 @@
+"""One small asynchronous contract for object stores, its adapters and its decorators."""
