@@ -1,0 +1,90 @@
+"""Entry paths: the rules of FORMAT.md §5, and their two spellings in JSON.
+
+A path is bytes, relative, its components joined by "/"; a directory's path ends in "/". Plain byte comparison of such paths is
+the one order that every stream of the product has.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from transfer.errors import FormatError
+
+MAX_PATH_BYTES = 65_535
+MAX_COMPONENT_BYTES = 255
+
+_BAD_COMPONENT = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)")
+
+
+def path_defect(path: bytes) -> str:
+    """What is wrong with `path` by FORMAT.md §5, in words; empty when nothing is."""
+    if not path or len(path) > MAX_PATH_BYTES:
+        return "empty" if not path else f"longer than {MAX_PATH_BYTES} bytes"
+    if b"\0" in path:
+        return "holds a NUL byte"
+    bare = path[:-1] if path.endswith(b"/") else path
+    if _BAD_COMPONENT.search(bare):
+        return "climbs out or is not in its simplest form"
+    if len(bare) > MAX_COMPONENT_BYTES and max(map(len, bare.split(b"/"))) > MAX_COMPONENT_BYTES:
+        return f"has a component over {MAX_COMPONENT_BYTES} bytes"
+    return ""
+
+
+def check_path(path: bytes) -> bytes:
+    """Give `path` back if it obeys FORMAT.md §5.
+
+    Raises:
+        FormatError: naming the path and the rule that it breaks.
+    """
+    defect = path_defect(path)
+    if defect:
+        raise FormatError(f"entry path {display(path[:200])} {defect}")
+    return path
+
+
+def to_text(path: bytes) -> tuple[str, str]:
+    """The JSON spelling of path bytes: (text, "") when they are UTF-8, else ("", base64)."""
+    try:
+        return path.decode(), ""
+    except UnicodeDecodeError:
+        return "", base64.b64encode(path).decode()
+
+
+def from_text(text: str, encoded: str) -> bytes:
+    """Path bytes from their JSON spelling: exactly one of the two is given.
+
+    Raises:
+        FormatError: neither or both are given, or the base64 is broken or hides valid UTF-8.
+    """
+    if text and not encoded:
+        return text.encode()
+    if text or not encoded:
+        raise FormatError("a record must carry either a path or a path_base64")
+    try:
+        path = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise FormatError(f"path_base64 is not base64: {encoded[:80]!r}") from None
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return path
+    raise FormatError(f"path_base64 hides a path that is UTF-8: {display(path[:200])}")
+
+
+def display(path: bytes) -> str:
+    """A path for people, safe on a terminal: undecodable bytes and control characters become escapes."""
+    text = path.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def parent(path: bytes) -> bytes:
+    """The directory path (ending in "/") that holds `path`; empty for the top level."""
+    cut = path.rstrip(b"/").rfind(b"/")
+    return path[: cut + 1]

@@ -1,0 +1,200 @@
+"""The records of a segment as values: one class a kind, as FORMAT.md §10 lists them.
+
+The classes carry the types and ranges; `transfer.formats.segment` turns them into bytes and back, and
+`transfer.core.stream_rules` holds what must be true of their order. Field names are those of the JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from transfer.core.paths import from_text
+
+FORMAT_VERSION = 1
+
+Size = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Id32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Id64 = Annotated[int, Meta(ge=0)]
+Mode = Annotated[int, Meta(ge=0, le=0o7777)]
+Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Digest = Annotated[str, Meta(min_length=64, max_length=64)]
+Crc64 = Annotated[str, Meta(min_length=16, max_length=16)]
+Crc32 = Annotated[str, Meta(min_length=8, max_length=8)]
+Reason = Annotated[str, Meta(min_length=1, max_length=64)]
+Detail = Annotated[str, Meta(max_length=4096)]
+Name = Annotated[str, Meta(max_length=256)]
+
+B, H, C, P, E = "B", "H", "C", "P", "E"
+"""Frame kinds of FORMAT.md §7: batch, headers, content, padding, end of archive."""
+
+
+class Record(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind"):
+    """Any line of a segment."""
+
+
+class Frame(Record, kw_only=True, tag="frame"):
+    """A frame begins: where it lies in the pack, and how long it is stored and decompressed."""
+
+    type: Annotated[str, Meta(pattern="^[BHCPE]$")]
+    offset: Size
+    stored_bytes: Annotated[int, Meta(ge=1, le=2**32 - 1)]
+    bytes: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class Entry(Record, kw_only=True):
+    """A record with a path."""
+
+    path: str = ""
+    path_base64: str = ""
+
+    @property
+    def path_bytes(self) -> bytes:
+        """The path as bytes (FORMAT.md §5)."""
+        return from_text(self.path, self.path_base64)
+
+
+class Metadata(Entry, kw_only=True):
+    """An entry with what stat(2) says of it."""
+
+    mode: Mode
+    mtime_ns: Time
+    uid: Id32
+    gid: Id32
+    user: Name = ""
+    group: Name = ""
+    xattrs: dict[str, str] = {}
+    xattrs_omitted: bool = False
+
+
+class File(Metadata, kw_only=True, tag="file"):
+    """A whole file, with the sums of its content."""
+
+    size_bytes: Size
+    blake3: Digest
+    crc64nvme: Crc64
+    crc32c: Crc32
+    offset: Size | None = None
+    chunks: Count | None = None
+    inode: Id64 | None = None
+    volume: Id64 | None = None
+    sparse: bool = False
+    changed: bool = False
+
+
+class Begin(Metadata, kw_only=True, tag="begin"):
+    """A large file begins; its size is the one in the member's header."""
+
+    size_bytes: Size
+
+
+class Chunk(Entry, kw_only=True, tag="chunk"):
+    """One C frame of a large file."""
+
+    index: Count
+    size_bytes: Size
+    blake3: Digest
+    crc64nvme: Crc64
+    crc32c: Crc32
+
+
+class Void(Entry, kw_only=True, tag="void"):
+    """The large file begun last is given up."""
+
+
+class Directory(Metadata, kw_only=True, tag="directory"):
+    """A folder."""
+
+
+class Symlink(Metadata, kw_only=True, tag="symlink"):
+    """A symbolic link; its target is never resolved."""
+
+    target: str = ""
+    target_base64: str = ""
+
+    @property
+    def target_bytes(self) -> bytes:
+        """The target as bytes, exactly as readlink(2) gave it."""
+        return from_text(self.target, self.target_base64)
+
+
+class Hardlink(Metadata, kw_only=True, tag="hardlink"):
+    """One more name of a file record that sorts before it."""
+
+    size_bytes: Size
+    target: str = ""
+    target_base64: str = ""
+    inode: Id64
+    volume: Id64
+
+    @property
+    def target_bytes(self) -> bytes:
+        """The path of the file record with the content."""
+        return from_text(self.target, self.target_base64)
+
+
+class Removed(Entry, kw_only=True, tag="removed"):
+    """Older records of this path are void: the source has another type of thing there now."""
+
+
+class Skipped(Entry, kw_only=True, tag="skipped"):
+    """Not copied on purpose."""
+
+    reason: Reason
+
+
+class Failed(Entry, kw_only=True, tag="failed"):
+    """Could not be copied."""
+
+    reason: Reason
+    detail: Detail = ""
+
+
+class End(Record, kw_only=True, tag="end"):
+    """The last line: how many records stood before, and the digest of all of the lines before."""
+
+    records: Count
+    blake3: Digest
+
+
+class Header(Record, kw_only=True, tag="segment"):
+    """The first line of a segment: which pack it describes, and how that pack begins, ends and hashes."""
+
+    format_version: int
+    device_id: Annotated[str, Meta(min_length=36, max_length=36)]
+    sequence: Annotated[int, Meta(ge=0, le=99_999_999)]
+    run: Annotated[int, Meta(ge=1, le=2**31)]
+    run_started: Annotated[str, Meta(max_length=40)]
+    run_complete: bool
+    source: Annotated[str, Meta(max_length=8192)]
+    starts_with_member: bool
+    ends_with_member: bool
+    pack_size_bytes: Size
+    pack_blake3: Digest
+    first_path: str = ""
+    first_path_base64: str = ""
+    last_path: str = ""
+    last_path_base64: str = ""
+    chunk_size_bytes: Size
+    entries: Count
+    content_bytes: Size
+
+    @property
+    def paths(self) -> tuple[bytes, bytes] | None:
+        """The first and the last path of the segment's records with a path; None when it has none."""
+        if not (self.first_path or self.first_path_base64):
+            return None
+        return from_text(self.first_path, self.first_path_base64), from_text(
+            self.last_path, self.last_path_base64
+        )
+
+
+Data = File | Directory | Symlink | Hardlink
+"""The records that are entries of the merged view."""
+
+AnyRecord = (
+    Frame | File | Begin | Chunk | Void | Directory | Symlink | Hardlink | Removed | Skipped | Failed | End
+)
+"""What may stand behind the header of a segment."""

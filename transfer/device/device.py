@@ -1,0 +1,105 @@
+"""A device that was opened: its identity, its state, what it holds in files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from transfer.device.disk import device_errors, read_limited
+from transfer.device.layout import DEVICE_NAME, PACKS, SEAL_NAME, SEGMENTS, Layout, pack_number, segment_number
+from transfer.errors import DeviceError
+from transfer.formats.documents import (
+    MAX_DEVICE_BYTES,
+    MAX_SEAL_BYTES,
+    DeviceDocument,
+    SealDocument,
+    decode_device,
+    decode_seal,
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A prepared device: where it is, and what its DEVICE.json says."""
+
+    layout: Layout
+    document: DeviceDocument
+
+    @property
+    def root(self) -> str:
+        """The device's directory."""
+        return self.layout.root
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether SEAL.json is there."""
+        return os.path.lexists(self.layout.at(SEAL_NAME))
+
+    def seal(self) -> SealDocument:
+        """What SEAL.json says.
+
+        Raises:
+            FormatError: it breaks FORMAT.md §12.
+            DeviceError: it cannot be read.
+        """
+        with device_errors(self.root):
+            text = read_regular(self.layout.at(SEAL_NAME), MAX_SEAL_BYTES)
+        return decode_seal(text, SEAL_NAME)
+
+    def refuse_if_sealed(self) -> None:
+        """Raise DeviceError when the device takes no more data."""
+        if self.is_sealed:
+            raise DeviceError(f"device {self.root} is sealed: it takes no more data", remedy="prepare another device")
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The files in packs/ and segments/: numbers in order, and names that do not belong there."""
+
+    packs: list[int]
+    segments: list[int]
+    strangers: list[str]
+
+
+def open_device(root: str) -> Device:
+    """The device at `root`.
+
+    Raises:
+        DeviceError: there is none, or it cannot be read.
+        FormatError: its DEVICE.json breaks FORMAT.md §6.
+    """
+    layout = Layout(root)
+    path = layout.at(DEVICE_NAME)
+    if not os.path.isdir(root):
+        raise DeviceError(f"no device at {root}: no such folder", remedy="mount the device, or check the path")
+    if not os.path.lexists(path):
+        raise DeviceError(f"no device at {root}: it has no {DEVICE_NAME}", remedy="make one with `transfer prepare`")
+    with device_errors(root):
+        text = read_regular(path, MAX_DEVICE_BYTES)
+    return Device(layout, decode_device(text, DEVICE_NAME))
+
+
+def read_regular(path: str, limit_bytes: int) -> bytes:
+    """A small regular file of the device; never through a link, which could lead off the device.
+
+    Raises:
+        DeviceError: it is something else.
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise DeviceError(f"{path} is not a regular file", remedy="do not trust this device")
+    return read_limited(path, limit_bytes)
+
+
+def take_inventory(layout: Layout) -> Inventory:
+    """What lies in packs/ and segments/."""
+    with device_errors(layout.root):
+        packs, segments = sorted(os.listdir(layout.packs)), sorted(os.listdir(layout.segments))
+    strangers = [f"{PACKS}/{name}" for name in packs if pack_number(name) is None]
+    strangers += [f"{SEGMENTS}/{name}" for name in segments if segment_number(name) is None]
+    return Inventory(
+        packs=[number for name in packs if (number := pack_number(name)) is not None],
+        segments=[number for name in segments if (number := segment_number(name)) is not None],
+        strangers=strangers,
+    )

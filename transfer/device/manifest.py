@@ -1,0 +1,134 @@
+"""Reading a device's manifest: headers, records of one run, the merged view of all runs (FORMAT.md §9 to §11).
+
+Everything is a stream; memory does not grow with the number of entries. Form, counts and digests of each segment are checked as it is
+read; the rules of order and the content of packs are the business of verify and import.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import os
+
+from transfer.core.merge import PathRecord, merge_runs
+from transfer.core.records import AnyRecord, Directory, Failed, File, Hardlink, Header, Removed, Skipped, Symlink
+from transfer.device.device import Device
+from transfer.device.disk import device_errors
+from transfer.errors import FormatError, IntegrityError
+from transfer.formats.segment import MAX_SEGMENT_BYTES, read_header, read_records
+
+_LISTED = (File, Directory, Symlink, Hardlink, Removed, Failed, Skipped)
+
+
+def open_regular(path: str) -> BinaryIO:
+    """A file of the device for reading; never a link, a device node or a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FormatError(f"{path} is not a regular file", remedy="do not trust this device")
+    return os.fdopen(descriptor, "rb")
+
+
+def open_segment(device: Device, sequence: int) -> BinaryIO:
+    """A segment for reading.
+
+    Raises:
+        FormatError: it is larger than a segment may be.
+    """
+    with device_errors(device.root):
+        file = open_regular(device.layout.segment(sequence))
+    if os.fstat(file.fileno()).st_size > MAX_SEGMENT_BYTES:
+        file.close()
+        raise FormatError(f"segment {sequence} is larger than {MAX_SEGMENT_BYTES} bytes")
+    return file
+
+
+def segment_header(device: Device, sequence: int) -> Header:
+    """The header of one segment, checked to be of this device and number.
+
+    Raises:
+        FormatError: it is another's.
+        IntegrityError: it is damaged.
+    """
+    with open_segment(device, sequence) as file, _named(sequence):
+        header = read_header(file)
+        _check_identity(device, sequence, header)
+        return header
+
+
+def segment_records(device: Device, sequence: int) -> Iterator[list[AnyRecord]]:
+    """The records of one segment in blocks; raises at the end when the segment was not whole."""
+    with open_segment(device, sequence) as file, _named(sequence):
+        for block in read_records(file):
+            if isinstance(block, Header):
+                _check_identity(device, sequence, block)
+            else:
+                yield block
+
+
+def _check_identity(device: Device, sequence: int, header: Header) -> None:
+    if header.device_id != device.document.device_id:
+        raise FormatError("it belongs to another device")
+    if header.sequence != sequence:
+        raise FormatError(f"it says that it is segment {header.sequence}")
+
+
+class _named:  # noqa: N801 - reads as a statement
+    """Puts the segment's number before whatever goes wrong in it."""
+
+    def __init__(self, sequence: int) -> None:
+        self._sequence = sequence
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, IntegrityError) and not error.what.startswith("segment "):
+            error.what = f"segment {self._sequence}: {error.what}"
+        elif isinstance(error, IntegrityError):
+            error.what = f"segment {self._sequence}: {error.what.removeprefix('segment ')}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All segments of a device, by their headers."""
+
+    device: Device
+    headers: list[Header]
+
+    @property
+    def runs(self) -> list[int]:
+        """The runs, oldest first."""
+        return sorted({header.run for header in self.headers})
+
+    def run_records(self, run: int, after: bytes = b"") -> Iterator[PathRecord]:
+        """The entry, removed, failed and skipped records of one run behind path `after`, in order."""
+        for header in self.headers:
+            if header.run != run or header.paths is None or header.paths[1] <= after:
+                continue
+            for block in segment_records(self.device, header.sequence):
+                for record in block:
+                    if isinstance(record, _LISTED):
+                        path = record.path_bytes
+                        if path > after:
+                            yield path, record
+
+    def merged(self, after: bytes = b"", runs: list[int] | None = None) -> Iterator[PathRecord]:
+        """The merged view behind path `after` (FORMAT.md §11), over all runs or those given."""
+        chosen = self.runs if runs is None else runs
+        return merge_runs([self.run_records(run, after) for run in chosen])
+
+
+def read_manifest(device: Device, segments: list[int]) -> Manifest:
+    """The manifest of a device whose segment numbers are known.
+
+    Raises:
+        FormatError: numbers are missing, or a header breaks the format.
+    """
+    for expected, sequence in enumerate(segments):
+        if sequence != expected:
+            raise FormatError(f"segment {expected} is missing", remedy="run `transfer verify` for the whole picture")
+    return Manifest(device, [segment_header(device, sequence) for sequence in segments])

@@ -1,0 +1,179 @@
+"""The pack that is being written: frames appended to a partial file, hashed as they go, with the lines of its segment.
+
+Blocking; used from one thread. Nothing here has its final name: `transfer.device.writer` commits. A mark taken where a large file
+begins allows to go back there when the device turns out too small for all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+
+from blake3 import blake3
+from msgspec import Struct
+
+from transfer.core.records import B, E, Frame, H
+from transfer.device.layout import PARTIAL_SUFFIX
+from transfer.formats import seek_table
+from transfer.formats.frames import Buffer, FrameCompressor
+from transfer.formats.segment import encode_line
+from transfer.formats.tar import END_OF_ARCHIVE
+
+FLUSH_BYTES = 64 << 20
+"""Write-back is started in steps of this size, so that the last fsync of a pack finds little left to do."""
+
+
+class Piece(Struct, frozen=True, array_like=True):
+    """What the agent hands to the writer: one frame with its records, or records alone (`frame_kind` empty).
+
+    `lines` holds `records` encoded lines whose paths run from `first_path` to `last_path`; `entries` of them are entries of the merged
+    view, with `file_bytes` of content together. A `B` frame begins and ends members; `H` begins one; `ends_member` closes it.
+    """
+
+    frame_kind: str = ""
+    content_bytes: int = 0
+    stored: memoryview = memoryview(b"")
+    lines: bytes = b""
+    records: int = 0
+    first_path: bytes = b""
+    last_path: bytes = b""
+    entries: int = 0
+    file_bytes: int = 0
+    ends_member: bool = False
+
+
+@dataclass(slots=True)
+class PackState:
+    """What grows while a pack is written; a copy of it is a mark to go back to."""
+
+    hasher: blake3
+    size_bytes: int = 0
+    frames: list[tuple[int, int]] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    lines_bytes: int = 0
+    records: int = 0
+    entries: int = 0
+    file_bytes: int = 0
+    first_path: bytes = b""
+    last_path: bytes = b""
+    in_member: bool = False
+
+    def mark(self) -> PackState:
+        """An independent copy."""
+        return replace(self, hasher=self.hasher.copy(), frames=self.frames.copy(), lines=self.lines.copy())
+
+
+class OpenPack:
+    """One pack on its way; `in_member` says whether it begins inside a large file."""
+
+    def __init__(self, path: str, *, in_member: bool, level: int) -> None:
+        self.path = path
+        self.starts_with_member = not in_member
+        self.state = PackState(hasher=blake3(), in_member=in_member)
+        self.digest = ""
+        self.is_broken = False
+        self._mark: PackState | None = None
+        self._flushed = 0
+        self._end_frame = FrameCompressor(level).compress(END_OF_ARCHIVE)
+        self._descriptor = os.open(path + PARTIAL_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was appended yet."""
+        return not self.state.frames and not self.state.records
+
+    def size_with(self, stored_bytes: int) -> int:
+        """How large the finished pack would be with one more frame of this stored size."""
+        table = seek_table.table_bytes(len(self.state.frames) + 2)
+        return self.state.size_bytes + stored_bytes + len(self._end_frame) + table
+
+    def append(self, piece: Piece) -> None:
+        """Write a piece behind the others.
+
+        Raises:
+            OSError: the disk refused; the pack is as it was before the piece.
+        """
+        state = self.state
+        if piece.frame_kind == H:
+            self._mark = state.mark()
+        if piece.frame_kind:
+            self._append_frame(piece.frame_kind, piece.content_bytes, piece.stored)
+            state.in_member = piece.frame_kind != B
+        if piece.ends_member:
+            state.in_member = False
+            self._mark = None
+        if piece.records:
+            state.lines.append(piece.lines)
+            state.lines_bytes += len(piece.lines)
+            state.records += piece.records
+            state.entries += piece.entries
+            state.file_bytes += piece.file_bytes
+            state.first_path = state.first_path or piece.first_path
+            state.last_path = piece.last_path
+
+    def _append_frame(self, kind: str, content_bytes: int, stored: Buffer) -> None:
+        state = self.state
+        self._write(stored)
+        line = encode_line(Frame(type=kind, offset=state.size_bytes, stored_bytes=len(stored), bytes=content_bytes))
+        state.lines.append(line)
+        state.lines_bytes += len(line)
+        state.records += 1
+        state.frames.append((len(stored), content_bytes))
+        state.size_bytes += len(stored)
+        state.hasher.update(stored)
+
+    def _write(self, content: Buffer) -> None:
+        view, offset = memoryview(content), self.state.size_bytes
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            view, offset = view[written:], offset + written
+        if offset - self._flushed >= FLUSH_BYTES:
+            os.posix_fadvise(self._descriptor, self._flushed, offset - self._flushed, os.POSIX_FADV_DONTNEED)
+            self._flushed = offset
+
+    def go_back(self) -> bool:
+        """Drop the large file that is being written, if it began in this pack; whether it did."""
+        if self._mark is None:
+            return False
+        self.state, self._mark = self._mark, None
+        return True
+
+    def seal_off(self) -> None:
+        """Close with E frame and seek table, and sync; afterwards `digest` is that of the whole file.
+
+        Raises:
+            OSError: the disk refused. The pack is as before and may be sealed off again, unless `is_broken`: then its
+                fsync failed, and what is on the disk is anybody's guess.
+        """
+        before = self.state.mark()
+        try:
+            self._close_stream()
+        except OSError:
+            self.state = before
+            raise
+        try:
+            os.fsync(self._descriptor)
+        except OSError:
+            self.is_broken = True
+            raise
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        self.close()
+        self.digest = self.state.hasher.hexdigest()
+
+    def _close_stream(self) -> None:
+        state = self.state
+        if not state.in_member:
+            self._append_frame(E, len(END_OF_ARCHIVE), self._end_frame)
+        table = seek_table.encode(state.frames)
+        self._write(table)
+        state.size_bytes += len(table)
+        state.hasher.update(table)
+        os.ftruncate(self._descriptor, state.size_bytes)
+
+    def close(self) -> None:
+        """Give the file descriptor back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+

@@ -1,0 +1,145 @@
+"""The two JSON documents of a device as values: DEVICE.json (FORMAT.md §6) and SEAL.json (§12).
+
+Reading is strict: size limits, no unknown fields, no missing ones, the version first. The bytes are checked, the disk is elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from transfer.core.records import FORMAT_VERSION, Digest, Size
+from transfer.errors import FormatError, UsageError
+
+MAX_DEVICE_BYTES = 1 << 20
+MAX_SEAL_BYTES = 64 << 20
+
+JOB_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+Job = Annotated[str, Meta(pattern=JOB_PATTERN)]
+Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
+Ordinal = Annotated[int, Meta(ge=1, le=9999)]
+Software = Annotated[str, Meta(min_length=1, max_length=128)]
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class DeviceDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """DEVICE.json: who this device is and how it is written."""
+
+    format: Literal["transfer-device"] = "transfer-device"
+    format_version: int = FORMAT_VERSION
+    device_id: Uuid
+    job: Job
+    ordinal: Ordinal
+    created: Timestamp
+    software: Software
+    profile: Annotated[str, Meta(min_length=1, max_length=128)]
+    capacity_bytes: Size | None
+    reserve_bytes: Size
+    pack_size_bytes: Annotated[int, Meta(ge=128 * 1024, le=2**40)]
+    chunk_size_bytes: Annotated[int, Meta(ge=64 * 1024, le=64 << 20)]
+    batch_size_bytes: Annotated[int, Meta(ge=1, le=64 << 20)]
+    batch_entries: Annotated[int, Meta(ge=1, le=100_000)]
+    max_entries: Annotated[int, Meta(ge=1, le=1_000_000)]
+    level: Annotated[int, Meta(ge=1, le=19)]
+    read_bytes_per_s: Number
+    write_bytes_per_s: Number
+
+
+class SealedFile(Struct, forbid_unknown_fields=True, frozen=True):
+    """One file of the device under the seal."""
+
+    name: FileName
+    size_bytes: Size
+    blake3: Digest
+
+
+class Totals(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Sums over all segments; superseded entries included."""
+
+    entries: Number
+    content_bytes: Number
+    stored_bytes: Number
+    failed: Number
+    skipped: Number
+
+
+class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """SEAL.json: everything on the device, with its digest."""
+
+    format: Literal["transfer-seal"] = "transfer-seal"
+    format_version: int = FORMAT_VERSION
+    device_id: Uuid
+    job: Job
+    ordinal: Ordinal
+    generation: Annotated[int, Meta(ge=1, le=2**31)]
+    sealed: Timestamp
+    software: Software
+    complete: bool
+    files: list[SealedFile]
+    packs: list[SealedFile]
+    segments: list[SealedFile]
+    totals: Totals
+
+
+def check_job(job: str) -> None:
+    """Raise UsageError when `job` is no possible name of a job."""
+    if not re.fullmatch(JOB_PATTERN[1:-1], job):
+        raise UsageError(
+            f"job name {job!r} is not possible",
+            remedy="use 1 to 63 letters, digits, dots, dashes and underscores, a letter or digit first",
+        )
+
+
+Document = TypeVar("Document", DeviceDocument, SealDocument)
+
+
+def encode(document: DeviceDocument | SealDocument) -> bytes:
+    """The document's file bytes: indented, one newline at the end; always the same for the same value."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def decode_device(text: bytes, where: str) -> DeviceDocument:
+    """DEVICE.json from its bytes.
+
+    Raises:
+        FormatError: naming `where`, the field and what is wrong.
+    """
+    device = _decode(text, DeviceDocument, where, MAX_DEVICE_BYTES)
+    if device.chunk_size_bytes & (device.chunk_size_bytes - 1):
+        raise FormatError(f"{where}: chunk_size_bytes {device.chunk_size_bytes} is not a power of two")
+    return device
+
+
+def decode_seal(text: bytes, where: str) -> SealDocument:
+    """SEAL.json from its bytes.
+
+    Raises:
+        FormatError: naming `where`, the field and what is wrong.
+    """
+    return _decode(text, SealDocument, where, MAX_SEAL_BYTES)
+
+
+def _decode(text: bytes, kind: type[Document], where: str, limit: int) -> Document:
+    if len(text) > limit:
+        raise FormatError(f"{where} is larger than {limit} bytes")
+    try:
+        version = msgspec.json.decode(text, type=_Versioned).format_version
+        if version != FORMAT_VERSION:
+            raise FormatError(
+                f"{where} has format version {version}; this program reads version {FORMAT_VERSION}",
+                remedy="use a newer release of transfer",
+            )
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{where}: {error}") from None
+
+
+class _Versioned(Struct):
+    """Just enough of a document to learn its version."""
+
+    format_version: int

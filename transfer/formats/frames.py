@@ -1,0 +1,64 @@
+"""Single zstd frames (RFC 8878) as FORMAT.md §7 wants them: content size and checksum inside, one frame and nothing behind it.
+
+Guarantees of the reading side: no output is made before the frame's stated size was compared with what the manifest says,
+and never a byte beyond it. A compressor belongs to one thread; callers keep one each.
+"""
+
+from __future__ import annotations
+
+import zstandard
+
+from transfer.errors import FormatError, IntegrityError
+
+MIB = 1 << 20
+FRAME_SLACK_BYTES = MIB
+"""What a B frame may hold beyond one chunk: the headers of its members (FORMAT.md §7)."""
+MAX_FRAME_BYTES = 64 * MIB + FRAME_SLACK_BYTES
+
+Buffer = bytes | bytearray | memoryview
+
+
+class FrameCompressor:
+    """Makes frames at one level; not for use by two threads at once."""
+
+    def __init__(self, level: int) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+
+    def compress(self, content: Buffer) -> bytes:
+        """One frame around `content`."""
+        return self._compressor.compress(content)
+
+
+class FrameReader:
+    """Opens frames; not for use by two threads at once."""
+
+    def __init__(self) -> None:
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def decompress(self, stored: Buffer, expected_bytes: int) -> bytes:
+        """The content of exactly one frame.
+
+        Raises:
+            FormatError: the frame's header breaks FORMAT.md §7 or states another size than the manifest.
+            IntegrityError: the frame does not decompress to what its header and checksum say.
+        """
+        _check_header(stored, expected_bytes)
+        try:
+            content = self._decompressor.decompress(stored, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise IntegrityError(f"zstd frame is damaged: {error}") from None
+        if len(content) != expected_bytes:
+            raise IntegrityError(f"zstd frame gave {len(content)} bytes instead of {expected_bytes}")
+        return content
+
+
+def _check_header(stored: Buffer, expected_bytes: int) -> None:
+    try:
+        header = zstandard.get_frame_parameters(bytes(stored[:18]))
+    except zstandard.ZstdError as error:
+        raise FormatError(f"not a zstd frame: {error}") from None
+    if header.content_size != expected_bytes:
+        stated = "no size" if header.content_size == zstandard.CONTENTSIZE_UNKNOWN else f"{header.content_size} bytes"
+        raise FormatError(f"zstd frame states {stated}, its record {expected_bytes} bytes")
+    if not header.has_checksum or header.dict_id:
+        raise FormatError("zstd frame lacks its checksum or wants a dictionary")

@@ -1,0 +1,154 @@
+"""Where copy goes on: the state of the last run, read from the device's last segments (FORMAT.md §11, §13)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from transfer.core.records import Begin, C, Chunk, Entry, File, Frame, Header, P, Void
+from transfer.core.stream_rules import hex_number
+from transfer.device.device import Device, take_inventory
+from transfer.device.disk import device_errors, sync_directory
+from transfer.device.layout import PARTIAL_SUFFIX, pack_name
+from transfer.device.manifest import Manifest, read_manifest, segment_records
+from transfer.errors import DeviceError
+from transfer.formats.tar import padding_bytes
+from transfer.jobs.copy.chunks import ChunkSums, RunningSums
+from transfer.jobs.copy.large import ResumedFile
+
+
+@dataclass
+class ResumePoint:
+    """What the last run left.
+
+    Attributes:
+        manifest: all committed segments.
+        deleted: uncommitted files that were deleted.
+        run: number of the last run, 0 when there is none.
+        is_open: the last run did not end.
+        source: the last run's source.
+        started: when the last run started.
+        cursor: path of the last committed record of the open run; empty when there is none.
+        open_file: the large file that the last pack ends in.
+        filling_bytes: zeros that are still missing behind a large file that was given up.
+    """
+
+    manifest: Manifest
+    deleted: list[str] = field(default_factory=list)
+    run: int = 0
+    is_open: bool = False
+    source: str = ""
+    started: str = ""
+    cursor: bytes = b""
+    open_file: ResumedFile | None = None
+    filling_bytes: int = 0
+
+    @property
+    def sequence(self) -> int:
+        """Number of the next pack."""
+        return len(self.manifest.headers)
+
+    @property
+    def used_bytes(self) -> int:
+        """What the committed packs and segments take."""
+        layout = self.manifest.device.layout
+        segments = sum(os.stat(layout.segment(header.sequence)).st_size for header in self.manifest.headers)
+        return segments + sum(header.pack_size_bytes for header in self.manifest.headers)
+
+
+def find_resume_point(device: Device, *, clean: bool) -> ResumePoint:
+    """Read where the last run ended; with `clean` delete what was not committed.
+
+    Raises:
+        FormatError, IntegrityError: the manifest is damaged.
+        DeviceError: the device cannot be read, or a committed pack is missing.
+    """
+    inventory = take_inventory(device.layout)
+    manifest = read_manifest(device, inventory.segments)
+    present = set(inventory.packs)
+    missing = next((header.sequence for header in manifest.headers if header.sequence not in present), None)
+    if missing is not None:
+        remedy = "run `transfer verify` for the whole picture, and copy to another device"
+        raise DeviceError(f"device {device.root} lacks pack {pack_name(missing)}", remedy=remedy)
+    uncommitted = [device.layout.pack(number) for number in inventory.packs if number >= len(manifest.headers)]
+    uncommitted += [device.layout.at(name) for name in inventory.strangers if name.endswith(PARTIAL_SUFFIX)]
+    point = ResumePoint(manifest, deleted=[os.path.basename(path) for path in uncommitted])
+    if clean and uncommitted:
+        _delete(device, uncommitted)
+    if manifest.headers:
+        _read_last_run(device, manifest.headers, point)
+    return point
+
+
+def _delete(device: Device, paths: list[str]) -> None:
+    with device_errors(device.root):
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        sync_directory(device.layout.packs)
+        sync_directory(device.layout.segments)
+
+
+def _read_last_run(device: Device, headers: list[Header], point: ResumePoint) -> None:
+    last = headers[-1]
+    point.run, point.source, point.started = last.run, last.source, last.run_started
+    point.is_open = not last.run_complete
+    mine = [header for header in headers if header.run == last.run]
+    if not point.is_open:
+        return
+    point.cursor = next((header.paths[1] for header in reversed(mine) if header.paths), b"")
+    if not last.ends_with_member:
+        _read_open_member(device, mine, point)
+
+
+def _read_open_member(device: Device, mine: list[Header], point: ResumePoint) -> None:
+    """Find the begin record of the member that the last pack ends in, and what of the member is there."""
+    path = point.cursor
+    first = next(
+        header.sequence for header in reversed(mine) if header.paths and (header.starts_with_member or header.paths[0] != path)
+    )
+    begin: Begin | None = None
+    sums, content_bytes, is_void, is_closed = RunningSums(), 0, False, False
+    for sequence in range(first, mine[-1].sequence + 1):
+        for record in _records(device, sequence):
+            match record:
+                case Begin():
+                    begin, sums, content_bytes, is_void, is_closed = record, RunningSums(), 0, False, False
+                case Chunk():
+                    sums.add(_sums(record), record.size_bytes)
+                case Frame(type=kind) if kind in (C, P):
+                    content_bytes += record.bytes
+                case Void():
+                    is_void = True
+                case File(offset=None):
+                    is_closed = True
+    if begin is None or is_closed:
+        return
+    if is_void:
+        point.filling_bytes = begin.size_bytes + padding_bytes(begin.size_bytes) - content_bytes
+    else:
+        point.open_file = ResumedFile(begin, sums, _digests(device, range(first, mine[-1].sequence + 1)))
+
+
+def _sums(chunk: Chunk) -> ChunkSums:
+    return ChunkSums(chunk.blake3, hex_number(chunk.crc64nvme), hex_number(chunk.crc32c))
+
+
+def _records(device: Device, sequence: int) -> Iterator[Frame | Entry]:
+    for block in segment_records(device, sequence):
+        yield from (record for record in block if isinstance(record, Frame | Entry))
+
+
+def _digests(device: Device, sequences: range) -> Iterator[str]:
+    """Digests of the chunks behind the last begin record, read once more rather than kept."""
+    start = 0
+    for sequence in sequences:  # which begin is the last one
+        start += sum(isinstance(record, Begin) for record in _records(device, sequence))
+    for sequence in sequences:
+        for record in _records(device, sequence):
+            if isinstance(record, Begin):
+                start -= 1
+            elif isinstance(record, Chunk) and start == 0:
+                yield record.blake3

@@ -1,0 +1,112 @@
+"""What passes between plan, packers and writer: orders to read, and what came of them. Orders and outcomes cross a pipe
+as MessagePack; the frames inside are not copied again on arrival.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
+from transfer.device.open_pack import Piece
+
+Stat = tuple[int, int, int, int]
+"""mode (type bits cut), mtime_ns, uid, gid."""
+
+
+class ReadFile(Struct, frozen=True, array_like=True, tag=True):
+    """Read a small file.
+
+    `known_blake3` is the digest that the device has, when only a difference counts; `known_reason` why it failed before: the
+    same failure is reported but not recorded again.
+    """
+
+    name: bytes
+    known_blake3: str = ""
+    known_reason: str = ""
+
+
+class PutDirectory(Struct, frozen=True, array_like=True, tag=True):
+    """Record a folder."""
+
+    name: bytes
+    status: Stat
+
+
+class ReadLink(Struct, frozen=True, array_like=True, tag=True):
+    """Read a symbolic link."""
+
+    name: bytes
+    status: Stat
+
+
+class PutHardlink(Struct, frozen=True, array_like=True, tag=True):
+    """Record one more name of `target`."""
+
+    name: bytes
+    status: Stat
+    size_bytes: int
+    target: bytes
+    inode: int
+    volume: int
+
+
+class PutRemoved(Struct, frozen=True, array_like=True, tag=True):
+    """Record that older entries of this path are void."""
+
+    name: bytes
+
+
+class PutProblem(Struct, frozen=True, array_like=True, tag=True):
+    """Record what was skipped or failed before it came to reading."""
+
+    name: bytes
+    skipped: bool
+    reason: str
+    detail: str = ""
+
+
+Order = ReadFile | PutDirectory | ReadLink | PutHardlink | PutRemoved | PutProblem
+
+
+class Batch(Struct, array_like=True):
+    """Small entries in path order, grouped by folder: (folder path, orders)."""
+
+    groups: list[tuple[bytes, list[Order]]] = msgspec.field(default_factory=list)
+    orders: int = 0
+    content_bytes: int = 0
+
+    def add(self, folder: bytes, order: Order, size_bytes: int) -> None:
+        """Put one order behind the others."""
+        if not self.groups or self.groups[-1][0] != folder:
+            self.groups.append((folder, []))
+        self.groups[-1][1].append(order)
+        self.orders += 1
+        self.content_bytes += size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LargeFile:
+    """A file that goes by chunks; `known_blake3` and `known_reason` as in ReadFile."""
+
+    path: bytes
+    known_blake3: str = ""
+    known_reason: str = ""
+
+
+class Problem(Struct, frozen=True, array_like=True):
+    """What a person must be told about one path; kind: skipped, failed, changed, xattrs, or again (another pass will try)."""
+
+    path: bytes
+    kind: str
+    reason: str
+    detail: str = ""
+
+
+class Outcome(Struct, array_like=True):
+    """What came of a batch or of a piece of a large file."""
+
+    pieces: list[Piece]
+    problems: list[Problem] = []
+    files: int = 0
+    unchanged: int = 0

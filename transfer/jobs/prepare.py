@@ -1,0 +1,150 @@
+"""prepare: make an empty folder or disk into a device of a job (FORMAT.md §4, §6)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from dataclasses import dataclass
+
+from transfer import __version__
+from transfer.core.sizes import format_size
+from transfer.device.clock import timestamp
+from transfer.device.device import Device
+from transfer.device.disk import device_errors, sync_directory, write_durably
+from transfer.device.layout import (
+    DEVICE_NAME,
+    FORMATTED_DISK_NAMES,
+
+    RECOVERY_NAME,
+    SCRIPT_NAME,
+
+    Layout,
+)
+from transfer.device.recovery import recover_script, recovery_text
+from transfer.errors import DeviceError, DeviceFullError, UsageError
+from transfer.formats.documents import DeviceDocument, check_job, encode
+from transfer.formats.profile import DeviceProfile
+
+
+_LEAST_PART = 0.9
+"""A disk with less room than this part of its profile's capacity is another disk, or none: an empty mount point."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What prepare found and made."""
+
+    device: Device
+    free_bytes: int
+    usable_bytes: int
+
+
+def prepare(
+    root: str,
+    profile: DeviceProfile,
+    job: str,
+    *,
+    ordinal: int = 1,
+    capacity_bytes: int | None = None,
+    dry_run: bool = False,
+) -> Prepared:
+    """Make `root` a device.
+
+    Args:
+        root: an empty folder or freshly formatted disk.
+        profile: what kind of device it is.
+        job: name of the job.
+        ordinal: which device of the job.
+        capacity_bytes: what may be stored, instead of the profile's capacity.
+        dry_run: check everything, write nothing.
+
+    Raises:
+        UsageError: the job's name is impossible.
+        DeviceError: the folder is missing, not empty, a device already, cannot be written, or is no disk of the profile's kind.
+        DeviceFullError: there is less room than one pack and the reserve.
+    """
+    check_job(job)
+    _refuse_unless_empty(root)
+    total, free = _room(root)
+    capacity = capacity_bytes or profile.capacity_bytes
+    if capacity is not None and free < capacity * _LEAST_PART:
+        raise DeviceError(
+            f"{root} has {format_size(free)} free, profile {profile.name} expects {format_size(capacity)}",
+            remedy="check that the right disk is mounted there, choose another profile, or say --capacity",
+        )
+    document = _document(profile, job, ordinal, capacity, profile.reserve_of(min(capacity or total, total)))
+    usable = min(free, capacity or free) - document.reserve_bytes
+    if usable < document.pack_size_bytes:
+        needed = format_size(document.pack_size_bytes + document.reserve_bytes)
+        raise DeviceFullError(
+            f"{root} has {format_size(free)} free; profile {profile.name} needs {needed} at the least",
+            remedy="free some room, or choose a profile with smaller packs",
+        )
+    layout = Layout(root)
+    with device_errors(root):
+        if dry_run:
+            _refuse_unless_writable(root)
+        else:
+            _write(layout, document)
+    return Prepared(Device(layout, document), free, usable)
+
+
+def _refuse_unless_empty(root: str) -> None:
+    if not os.path.isdir(root):
+        problem = "is not a folder" if os.path.exists(root) else "does not exist"
+        raise DeviceError(f"{root} {problem}", remedy="mount the disk or make the folder first")
+    with device_errors(root):
+        names = sorted(set(os.listdir(root)) - FORMATTED_DISK_NAMES)
+    if DEVICE_NAME in names:
+        raise DeviceError(f"{root} is a device already", remedy="use it with `transfer copy`, or choose an empty folder")
+    if names:
+        raise DeviceError(f"{root} is not empty: it holds {names[0]!r}", remedy="choose an empty folder or disk")
+
+
+def _room(root: str) -> tuple[int, int]:
+    """Bytes of the whole file system, and those that are free for this user."""
+    with device_errors(root):
+        status = os.statvfs(root)
+    return status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+
+
+def _refuse_unless_writable(root: str) -> None:
+    if not os.access(root, os.W_OK):
+        raise OSError(errno.EROFS if os.statvfs(root).f_flag & os.ST_RDONLY else errno.EACCES, "cannot be written", root)
+
+
+def _document(
+    profile: DeviceProfile, job: str, ordinal: int, capacity_bytes: int | None, reserve_bytes: int
+) -> DeviceDocument:
+    return DeviceDocument(
+        device_id=str(uuid.uuid4()),
+        job=job,
+        ordinal=ordinal,
+        created=timestamp(),
+        software=f"transfer {__version__}",
+        profile=profile.name,
+        capacity_bytes=capacity_bytes,
+        reserve_bytes=reserve_bytes,
+        pack_size_bytes=profile.pack.pack_size_bytes,
+        chunk_size_bytes=profile.pack.chunk_size_bytes,
+        batch_size_bytes=profile.pack.batch_size_bytes,
+        batch_entries=profile.pack.batch_entries,
+        max_entries=profile.pack.max_entries,
+        level=profile.level,
+        read_bytes_per_s=profile.read_bytes_s,
+        write_bytes_per_s=profile.write_bytes_s,
+    )
+
+
+def _write(layout: Layout, document: DeviceDocument) -> None:
+    """FORMAT.md §13: DEVICE.json comes last, its name makes the device."""
+    os.mkdir(layout.packs)
+    os.mkdir(layout.segments)
+    write_durably(layout.at(RECOVERY_NAME), recovery_text(document.job, document.device_id, document.created))
+    write_durably(layout.at(SCRIPT_NAME), recover_script())
+    os.chmod(layout.at(SCRIPT_NAME), 0o755)
+    write_durably(layout.at(DEVICE_NAME), encode(document))
+    sync_directory(layout.root)
+
+

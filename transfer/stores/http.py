@@ -1,0 +1,187 @@
+"""HTTP for object stores: one pool of connections, bodies sent from their buffers, every failure one error.
+
+Guarantees: bodies go out slice by slice without being joined, with a Content-Length; a peer that neither
+takes nor gives a byte for `stall_timeout_s` is given up; answers are read as they are (no decompression,
+redirects, cookies). Which answer is an error, and which is worth another try, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
+from yarl import URL
+
+from transfer.errors import StoreUnreachableError
+from transfer.stores.checksums import size_of
+from transfer.stores.contract import Buffers
+from transfer.stores.pacing import SLICE_BYTES, UNLIMITED, Pace
+
+_NO_AUTO_HEADERS = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
+_MAX_HEADER_BYTES = 16 * 1024
+_NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """How connections are made and kept.
+
+    Attributes:
+        max_connections: at once; further requests wait for their turn.
+        connect_timeout_s: for one TCP and TLS handshake.
+        stall_timeout_s: without a byte sent or received; 60 s also bridges a store's own fail-over.
+    """
+
+    max_connections: int = 32
+    connect_timeout_s: float = 15.0
+    stall_timeout_s: float = 60.0
+
+
+class HttpTransport:
+    """Sends requests to one endpoint."""
+
+    def __init__(self, options: HttpOptions, *, sent: Pace = UNLIMITED, received: Pace = UNLIMITED) -> None:
+        """Open the pool; a running event loop is needed.
+
+        Args:
+            options: limits and timeouts.
+            sent: how fast bodies go out.
+            received: how fast bodies come in.
+        """
+        self._options = options
+        self._sent = sent
+        self._received = received
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_NO_AUTO_HEADERS,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=options.connect_timeout_s, sock_read=options.stall_timeout_s
+            ),
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+        )
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: Buffers = ()
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request; the answer's body is read within the block.
+
+        Args:
+            method: in upper case.
+            url: percent-encoded; goes out as it stands.
+            headers: go out as they stand.
+            body: sent as it stands.
+
+        Raises:
+            StoreUnreachableError: there was no answer.
+        """
+        size = size_of(body)
+        payload = _BuffersPayload(body, size, self._sent, self._options.stall_timeout_s) if size else None
+        sent_headers = CIMultiDict(headers)
+        if payload is None and method in {"PUT", "POST"}:
+            sent_headers["Content-Length"] = "0"
+        try:
+            response = await self._session.request(
+                method, URL(url, encoded=True), headers=sent_headers, data=payload, allow_redirects=False
+            )
+        except _NETWORK_ERRORS as error:
+            raise _unreachable(error, method, url) from error
+        async with response:  # whatever fails in here is the caller's: its own disk may raise OSError too
+            yield response
+
+    async def read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes | None:
+        """The whole body of an answer, or None where it is larger than the limit.
+
+        Raises:
+            StoreUnreachableError: it broke off.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in _pieces(response):
+            size += len(piece)
+            if size > limit_bytes:
+                return None
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def stream(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """The body of an answer in pieces, no faster than the pace allows.
+
+        Raises:
+            StoreUnreachableError: it broke off.
+        """
+        async for piece in _pieces(response):
+            await self._received.take(len(piece))
+            yield piece
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+
+class _BuffersPayload(aiohttp.Payload):
+    """A body that writes its buffers in slices: no joining, and little copying in the transport."""
+
+    def __init__(self, body: Buffers, size_bytes: int, pace: Pace, stall_timeout_s: float) -> None:
+        super().__init__(body)
+        self._size_bytes = size_bytes
+        self._size = size_bytes  # what aiohttp sends as Content-Length
+        self._pace = pace
+        self._stall_timeout_s = stall_timeout_s
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        if self._size_bytes <= SLICE_BYTES:
+            await self._pace.take(self._size_bytes)
+        for buffer in self._value:
+            view = memoryview(buffer).cast("B")
+            for offset in range(0, view.nbytes, SLICE_BYTES):
+                await self._write_slice(writer, view[offset : offset + SLICE_BYTES])
+
+    async def _write_slice(self, writer: AbstractStreamWriter, piece: memoryview) -> None:
+        if self._size_bytes > SLICE_BYTES:
+            await self._pace.take(piece.nbytes)
+            async with asyncio.timeout(self._stall_timeout_s):
+                await writer.write(piece)
+        else:  # it fits into the socket's buffer, a timer would cost more than the write
+            await writer.write(piece)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a body of an object is bytes")
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            piece = await response.content.readany()
+        except _NETWORK_ERRORS as error:
+            raise _unreachable(error, response.method, str(response.url)) from error
+        if not piece:
+            return
+        yield piece
+
+
+def _unreachable(error: Exception, method: str, url: str) -> StoreUnreachableError:
+    place = url.partition("?")[0]
+    if isinstance(error, aiohttp.ClientSSLError):
+        return StoreUnreachableError(
+            f"no trusted connection to {place}: {error}",
+            remedy="check the endpoint's certificate, or set SSL_CERT_FILE to the authority that issued it",
+            code="TlsError",
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.os_error.strerror or str(error.os_error)
+        return StoreUnreachableError(
+            f"no connection to {place}: {reason}", remedy="check --endpoint-url and the network"
+        )
+    reason = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    return StoreUnreachableError(
+        f"{method} {place} was cut off: {reason}", remedy="run the command again, it goes on where it stopped"
+    )

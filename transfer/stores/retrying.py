@@ -1,0 +1,250 @@
+"""A store that tries again: every idempotent call that failed for a passing reason, after a growing wait.
+
+Which reasons pass is decided by `core.retry.is_transient`, how long to wait by `core.retry.backoff`. A
+download that breaks off goes on at the byte it came to, pinned to the same object by its ETag; a listing goes
+on behind the last key it gave. `create_upload` is tried again too: what a lost answer leaves behind is an
+empty upload, which `list_uploads` finds and a lifecycle rule clears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
+from transfer.core.retry import backoff, is_transient, wait_s
+from transfer.errors import StoreError
+from transfer.stores.contract import (
+    Buffers,
+    Capabilities,
+    Checksums,
+    ListedObject,
+    ObjectBody,
+    ObjectInfo,
+    Part,
+    PutResult,
+    Store,
+    UploadInfo,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently.
+
+    Attributes:
+        retries: attempts after the first, of one call; of a listing or download, since it last made progress.
+        probe_retries: of the first contact with an endpoint, where a wrong address should be told soon.
+        base_s: ceiling of the first wait.
+        ceiling_s: of every wait.
+        random: numbers from 0 to 1.
+        sleep: waits that many seconds.
+    """
+
+    retries: int = 8
+    probe_retries: int = 2
+    base_s: float = 0.2
+    ceiling_s: float = 20.0
+    random: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+
+class RetryingStore:
+    """Decorates a store; keeps the contract of `stores.contract.Store`."""
+
+    def __init__(self, store: Store, policy: RetryPolicy | None = None) -> None:
+        """Take over a store; it is closed with this one."""
+        self._store = store
+        self._policy = policy or RetryPolicy()
+
+    async def put(
+        self,
+        key: str,
+        body: Buffers,
+        *,
+        checksums: Checksums,
+        metadata: ObjectMetadata = NO_METADATA,
+        if_none_match: bool = False,
+    ) -> PutResult:
+        """See `Store.put`; the same buffers are sent again."""
+        return await self._again(
+            lambda: self._store.put(
+                key, body, checksums=checksums, metadata=metadata, if_none_match=if_none_match
+            )
+        )
+
+    async def head(self, key: str) -> ObjectInfo:
+        """See `Store.head`."""
+        return await self._again(lambda: self._store.head(key))
+
+    @asynccontextmanager
+    async def get(
+        self, key: str, *, offset_bytes: int = 0, length_bytes: int | None = None, if_match: str | None = None
+    ) -> AsyncIterator[ObjectBody]:
+        """See `Store.get`."""
+        async with AsyncExitStack() as stack:
+
+            async def open_at(offset: int, length: int | None, etag: str | None) -> ObjectBody:
+                await stack.aclose()
+                opened = self._store.get(key, offset_bytes=offset, length_bytes=length, if_match=etag)
+                return await stack.enter_async_context(opened)
+
+            body = await self._again(lambda: open_at(offset_bytes, length_bytes, if_match))
+            yield _ResumingBody(body, open_at, self._patience(), offset_bytes, length_bytes)
+
+    async def tags(self, key: str) -> Mapping[str, str]:
+        """See `Store.tags`."""
+        return await self._again(lambda: self._store.tags(key))
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+        """See `Store.delete`."""
+        await self._again(lambda: self._store.delete(key, version_id=version_id))
+
+    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncIterator[ListedObject]:
+        """See `Store.list`."""
+        patience = self._patience()
+        while True:
+            try:
+                async for item in self._store.list(prefix, start_after=start_after):
+                    patience.reset()
+                    start_after = item.key
+                    yield item
+            except StoreError as error:
+                await patience.bear(error)
+            else:
+                return
+
+    async def copy(self, source_key: str, key: str, *, if_match: str | None = None) -> PutResult:
+        """See `Store.copy`."""
+        return await self._again(lambda: self._store.copy(source_key, key, if_match=if_match))
+
+    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> str:
+        """See `Store.create_upload`."""
+        return await self._again(lambda: self._store.create_upload(key, metadata=metadata))
+
+    async def put_part(
+        self, key: str, upload_id: str, number: int, body: Buffers, *, checksums: Checksums
+    ) -> Part:
+        """See `Store.put_part`; the same buffers are sent again."""
+        return await self._again(
+            lambda: self._store.put_part(key, upload_id, number, body, checksums=checksums)
+        )
+
+    async def complete_upload(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part],
+        *,
+        checksums: Checksums,
+        if_none_match: bool = False,
+    ) -> PutResult:
+        """See `Store.complete_upload`."""
+        return await self._again(
+            lambda: self._store.complete_upload(
+                key, upload_id, parts, checksums=checksums, if_none_match=if_none_match
+            )
+        )
+
+    async def abort_upload(self, key: str, upload_id: str) -> None:
+        """See `Store.abort_upload`."""
+        await self._again(lambda: self._store.abort_upload(key, upload_id))
+
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
+        """See `Store.list_parts`; at most 10,000 parts, so they are taken whole or not at all."""
+        for part in await self._again(lambda: _all(self._store.list_parts(key, upload_id))):
+            yield part
+
+    async def list_uploads(self, prefix: str = "") -> AsyncIterator[UploadInfo]:
+        """See `Store.list_uploads`; taken whole or not at all."""
+        for upload in await self._again(lambda: _all(self._store.list_uploads(prefix))):
+            yield upload
+
+    async def probe(self) -> Capabilities:
+        """See `Store.probe`."""
+        return await self._again(self._store.probe, self._policy.probe_retries)
+
+    async def aclose(self) -> None:
+        """See `Store.aclose`."""
+        await self._store.aclose()
+
+    async def _again(self, call: Callable[[], Awaitable[T]], retries: int | None = None) -> T:
+        patience = self._patience(retries)
+        while True:
+            try:
+                return await call()
+            except StoreError as error:
+                await patience.bear(error)
+
+    def _patience(self, retries: int | None = None) -> _Patience:
+        return _Patience(self._policy, self._policy.retries if retries is None else retries)
+
+
+class _Patience:
+    """Waits after a failure, as long and as often as the policy says."""
+
+    def __init__(self, policy: RetryPolicy, retries: int) -> None:
+        self._policy = policy
+        self._retries = retries
+        self.reset()
+
+    def reset(self) -> None:
+        """Progress was made: begin anew."""
+        policy = self._policy
+        self._waits = backoff(
+            policy.random, retries=self._retries, base_s=policy.base_s, ceiling_s=policy.ceiling_s
+        )
+
+    async def bear(self, error: StoreError) -> None:
+        """Wait before the next attempt, or raise the error where there is to be none."""
+        wait = next(self._waits, None) if is_transient(error) else None
+        if wait is None:
+            raise error
+        await self._policy.sleep(wait_s(wait, error))
+
+
+class _ResumingBody:
+    """A body that is opened again, where it broke off, at the byte it came to."""
+
+    def __init__(
+        self,
+        body: ObjectBody,
+        open_at: Callable[[int, int | None, str | None], Awaitable[ObjectBody]],
+        patience: _Patience,
+        offset_bytes: int,
+        length_bytes: int | None,
+    ) -> None:
+        self.info = body.info
+        self._body = body
+        self._open_at = open_at
+        self._patience = patience
+        self._offset = offset_bytes
+        end = self.info.size_bytes if length_bytes is None else offset_bytes + length_bytes
+        self._end = min(end, self.info.size_bytes)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        reopen = False
+        while self._offset < self._end or not reopen:
+            try:
+                if reopen:
+                    left = self._end - self._offset
+                    self._body = await self._open_at(self._offset, left, self.info.etag)
+                async for piece in self._body:
+                    self._patience.reset()
+                    self._offset += len(piece)
+                    yield piece
+            except StoreError as error:
+                await self._patience.bear(error)
+                reopen = True
+            else:
+                return
+
+
+async def _all(items: AsyncIterator[T]) -> list[T]:
+    return [item async for item in items]
