@@ -7,7 +7,6 @@ each test. Every test has a bucket of its own.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -33,24 +32,17 @@ KNOWN_WRONG = {
     ("rclone", "test_completing_twice_is_completing_once"): (
         "rclone gives a completed object the ETag of a single PUT, which proves nothing about its parts"
     ),
+    ("rclone", "test_tags"): "rclone answers a request for tags with the object itself",
+    ("moto", "test_an_upload_that_never_was_cannot_be_completed"): "moto answers 500 instead of NoSuchUpload",
     ("moto", "test_an_aborted_upload_takes_no_more_parts"): "moto answers 500 instead of NoSuchUpload",
 }
 _buckets = (f"bucket-{number:04}" for number in itertools.count())
 
 
-@dataclass(frozen=True)
-class RcloneServer:
-    """The running server and the directory whose folders are its buckets."""
-
-    server: S3Server
-    directory: str
-
-
 @pytest.fixture(scope="session")
-def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneServer]:
-    directory = str(tmp_path_factory.mktemp("rclone"))
-    with rclone_s3(directory) as server:
-        yield RcloneServer(server, directory)
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with rclone_s3(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -101,17 +93,11 @@ async def _bucket_of(kind: str, request: pytest.FixtureRequest, stack: AsyncExit
     if kind == "strict":
         server = await stack.enter_async_context(strict_s3(bucket))
         return Place(kind, server.endpoint_url, server.access_key, server.secret_key, bucket)
-    if kind == "rclone":
-        rclone = request.getfixturevalue("rclone")
-        os.mkdir(os.path.join(rclone.directory, bucket))
-        server = rclone.server
-    else:
-        server = request.getfixturevalue("moto")
+    server: S3Server = request.getfixturevalue(kind)
     place = Place(kind, server.endpoint_url, server.access_key, server.secret_key, bucket)
-    if kind == "moto":
-        store = place.store()
-        async with store._connection.send(Request("PUT")):
-            await store.aclose()
+    store = place.store()
+    async with store._connection.send(Request("PUT")):  # CreateBucket, which is no business of a Store
+        await store.aclose()
     return place
 
 

@@ -21,7 +21,7 @@ from transfer.core.filters import Filter, RuleFile
 from transfer.errors import UsageError
 
 FOLDERS = ["", "a/", "b/", "a/b/", "b/a/", "a/b/a/", "é/", "a.b/", "b/[x]/"]
-NAMES = ["f", "fa", "f.b", "f.txt", "fé", "f7", "[f]", "f f", "f{a}"]
+NAMES = ["f", "fa", "f.b", "f.txt", "fé", "f7", "[f]", "f f", "f{a}", "fff"]
 PATHS = [folder + name for folder in FOLDERS for name in NAMES]
 
 TOKENS = [
@@ -54,7 +54,9 @@ TOKENS += [
     "(",
     "$",
     "}",
-    "{",
+    "*a*",
+    "**a**",
+    "*.*",
 ]
 # No lone "{": two of them would make an expression of what follows, and Go's are not quite Python's.
 PATTERNS = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=6).map("".join)
@@ -120,6 +122,9 @@ def parse_or_refuse(**options: list[str]) -> Filter | None:
 @given(RULES)
 @example(["+ a/f", "- *"])
 @example(["- a**[^b]"])
+@example(["- **.*t"])
+@example(["- **f*f**f"])
+@example(["- **{fa,f}**a"])
 def test_the_files_are_those_that_rclone_takes(rclone: Rclone, rules: list[str]) -> None:
     # A rule that matches nothing, but of which rclone cannot tell where, makes it visit every directory.
     everywhere = "+ {{no such name}}"
@@ -158,7 +163,7 @@ def rclone_prunes_too_much(pattern: str) -> bool:
     return "[^" in pattern or (not pattern.startswith("/") and ("/" in pattern or "**" in pattern))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(PATTERNS, max_size=2), RULES)
 @example(["/a{a/b,f}/f"], [])
 @example(["/{a/b,f}/f"], [])
@@ -208,6 +213,23 @@ def test_paths_that_are_not_utf_8_can_be_matched() -> None:
     assert made.accepts_file(b"\xff.txt")
     assert not made.accepts_file(b"\xff\xfe.txt")
     assert made.may_descend(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "match"),
+    [
+        ("*a" * 12 + "*b", b"x/" + b"a" * 12 + b"b"),
+        ("*?" * 12 + "b", b"x/" + b"a" * 12 + b"b"),
+        ("**a" * 12 + "**b", b"a/" * 12 + b"b"),
+        ("/" + "**/a" * 12 + "b", b"x" + b"/a" * 12 + b"b"),
+    ],
+)
+def test_many_stars_take_no_time_on_a_name_made_for_them(pattern: str, match: bytes) -> None:
+    made = Filter.parse(include=[pattern])
+    assert made.accepts_file(match)
+    # Without care each takes longer than anybody, and so the time limit of a test, can wait.
+    assert not made.accepts_file(b"a" * 255)
+    assert not made.accepts_file(b"a/" * 120 + b"a")
 
 
 def test_a_newline_in_a_name_is_a_character_like_others() -> None:

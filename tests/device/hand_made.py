@@ -32,9 +32,11 @@ class Pack:
     run: int = 1
 
 
-def member(name: str, content: bytes = b"", *, kind: bytes = tarfile.REGTYPE, **pax: str) -> bytes:
+def member(
+    name: str, content: bytes = b"", *, kind: bytes = tarfile.REGTYPE, pax: dict[str, str] | None = None
+) -> bytes:
     info = tarfile.TarInfo(name)
-    info.type, info.size, info.mtime, info.pax_headers = kind, len(content), MTIME, pax
+    info.type, info.size, info.mtime, info.pax_headers = kind, len(content), MTIME, pax or {}
     info.mode = 0o750 if kind == tarfile.DIRTYPE else 0o640
     header = info.tobuf(tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape")
     return header + content + bytes(-len(content) % 512)

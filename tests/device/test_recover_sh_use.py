@@ -205,7 +205,7 @@ def test_tar_that_cannot_read_on_is_refused(device: Path, destination: Path, tmp
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "de_DE.ISO-8859-1"])
 def test_names_beyond_ascii_in_any_locale(tmp_path: Path, destination: Path, tar: str, locale: str) -> None:
     raw = b"raw \xff\xfe " + b"x" * 100
-    binary = member(raw.decode(errors="surrogateescape"), b"raw", hdrcharset="BINARY")
+    binary = member(raw.decode(errors="surrogateescape"), b"raw", pax={"hdrcharset": "BINARY"})
     names = ["ä" * 100, "ä", "a\u0308", "日本", "😀"]  # two differ in normalisation only
     device = make_device(tmp_path / "device", (Pack((binary, *(member(name, b"x") for name in names))),))
     environment = {"PATH": os.environ["PATH"], "LANG": locale, "TAR": require_tool(tar)}
@@ -221,7 +221,7 @@ def test_names_beyond_ascii_in_any_locale(tmp_path: Path, destination: Path, tar
 
 
 def test_extended_attributes_come_back(tmp_path: Path, destination: Path) -> None:
-    tagged = member("tagged", b"x", **{"SCHILY.xattr.user.colour": "red"})
+    tagged = member("tagged", b"x", pax={"SCHILY.xattr.user.colour": "red"})
     device = make_device(tmp_path / "device", (Pack((tagged,)),))
     assert recover(device, destination).returncode == 0
     assert os.getxattr(destination / "tagged", "user.colour") == b"red"

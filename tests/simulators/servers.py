@@ -37,7 +37,10 @@ def program(name: str) -> str:
 
 @contextmanager
 def rclone_s3(directory: str | os.PathLike[str]) -> Iterator[S3Server]:
-    """rclone's S3 server over a directory; its folders are the buckets. It checks signatures."""
+    """rclone's S3 server over a directory; its folders are the buckets. It checks signatures.
+
+    It remembers directories for minutes: make buckets before it starts, or by requests to it.
+    """
     port = free_port()
     server = S3Server(f"http://127.0.0.1:{port}")
     command = [
@@ -45,7 +48,6 @@ def rclone_s3(directory: str | os.PathLike[str]) -> Iterator[S3Server]:
         "--config", os.devnull,
         "--addr", f"127.0.0.1:{port}",
         "--auth-key", f"{server.access_key},{server.secret_key}",
-        "--dir-cache-time", "0s",
     ]  # fmt: skip
     with _running(command, port):
         yield server

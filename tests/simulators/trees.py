@@ -1,8 +1,8 @@
 """Sample datasets: the names, types and sizes that break copy programs, many small files, one large file.
 
-All are deterministic: made twice, they are equal in every byte, mode and time (owners are those of the process).
-Names are bytes throughout. Whatever file system cannot hold a thing raises its OSError: nothing is left out in
-silence; choose with the arguments instead.
+All are deterministic: made twice, they are equal in every byte, mode and time (owners and umask are those of
+the process). Names are bytes throughout. What a file system cannot hold raises its OSError, nothing is left
+out in silence: choose with the arguments instead.
 """
 
 from __future__ import annotations
@@ -67,7 +67,20 @@ NAMES = (
 )
 
 # `/` sorts after ` `, `!`, `-`, `.` and before `0`: a directory's place depends on its slash.
-SORT_TRAPS = (b"a.txt", b"a-b", b"a b", b"a!", b"a0", b"aa", b"a/b", b"a/b.c", b"a.d/x", b"a-d/x", b"A/x", b"a0d/x")
+SORT_TRAPS = (
+    b"a.txt",
+    b"a-b",
+    b"a b",
+    b"a!",
+    b"a0",
+    b"aa",
+    b"a/b",
+    b"a/b.c",
+    b"a.d/x",
+    b"a-d/x",
+    b"A/x",
+    b"a0d/x",
+)
 
 MODES = (0o444, 0o600, 0o644, 0o755, 0o777, 0o200, 0o4755, 0o2755, 0o6711)
 
@@ -94,7 +107,7 @@ def nasty_tree(
     long_paths: bool = True,
     special_files: bool = False,
 ) -> None:
-    """Fill `root`, an existing empty directory, with what breaks copy programs; about 80 MiB with 8 MiB chunks.
+    """Fill an empty directory with what breaks copy programs; about 65 MiB with 8 MiB chunks.
 
     Args:
         root: the directory to fill.
@@ -117,19 +130,16 @@ def nasty_tree(
 def make_sizes(place: bytes, chunk_size_bytes: int) -> None:
     """Files named by their size, on both sides of each boundary of tar blocks, MiB and chunks."""
     os.mkdir(place)
-    around = [512, MIB, chunk_size_bytes, 2 * chunk_size_bytes]
-    sizes = {0, 1, *(size + by for size in around for by in (-1, 0, 1)), 5 * chunk_size_bytes // 2 + 3}
+    around = {size + by for size in (512, MIB, chunk_size_bytes) for by in (-1, 0, 1)}
+    sizes = around | {0, 1, 2 * chunk_size_bytes, 5 * chunk_size_bytes // 2 + 3}
     for size in sorted(sizes):
         large_file(os.path.join(place, b"%d" % size), size, seed=size)
 
 
 def make_long_path(root: bytes, length: int) -> bytes:
-    """Make a file whose path below `root` has `length` bytes, and give the path; by steps, as no call takes it whole."""
-    if length < 256:
-        raise ValueError(f"a path of {length} bytes is not long")
-    folders, rest = divmod(length - 128, 201)
-    path = (b"long-path." + b"d" * 190 + b"/") * folders + b"f" * (length - folders * 201)
-    assert len(path) == length and 128 <= length - folders * 201 == rest + 128
+    """Make a file with a path of `length` bytes below `root`; step by step, as no call takes it whole."""
+    folders, rest = divmod(length - 1, 201)
+    path = (b"long-path." + b"d" * 190 + b"/") * folders + b"f" * (rest + 1)
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     *names, name = path.split(b"/")
     for folder in names:
@@ -149,18 +159,18 @@ def small_files(root: bytes, count: int, seed: int) -> int:
         The bytes of all files together.
     """
     dice = random.Random(seed)
-    noise = b"".join(_random_blocks(b"noise %d" % seed, 3 * MIB))
+    noise = blake3(b"noise %d" % seed)
     words = [bytes(dice.choices(b"abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 9))) for _ in range(400)]
-    text = b" ".join(dice.choices(words, k=600_000))
+    text = b" ".join(dice.choices(words, k=400_000))
     total = 0
     for number in range(count):
         if number % 200 == 0:
             folder = os.path.join(root, b"folder-%05d" % (number // 200))
             os.mkdir(folder)
         size = min(int(dice.lognormvariate(math.log(3072), 1.1)), MIB)
-        pool = noise if number % 2 else text
-        start = dice.randrange(len(pool) - size)
-        _write(os.path.join(folder, b"file-%07d.dat" % number), pool[start : start + size])
+        start = dice.randrange(len(text) - MIB)
+        content = noise.digest(size, seek=total) if number % 2 else text[start : start + size]
+        _write(os.path.join(folder, b"file-%07d.dat" % number), content)
         total += size
     _settle(root)
     return total
@@ -237,7 +247,7 @@ def _links(place: bytes) -> None:
 
 def _modes(place: bytes) -> None:
     # Mode 0 can be read back by root alone; anyone else gets the least that can.
-    for mode in (*MODES, 0) if os.geteuid() == 0 else (mode | 0o400 for mode in MODES):
+    for mode in {*MODES, 0} if os.geteuid() == 0 else {mode | 0o400 for mode in MODES}:
         path = os.path.join(place, b"%04o" % mode)
         _write(path, path[-4:])
         os.chmod(path, mode)
@@ -305,9 +315,8 @@ def _write(path: bytes, content: bytes, *, mtime_ns: int | None = None, dir_fd: 
 
 
 def _settle(root: bytes) -> None:
-    """Give times to all that has none of its own, directories after what is in them, the same on every run."""
-    count = 0
-    for folder, folders, files, here in os.fwalk(root, topdown=False):
+    """Give every entry its time; in order, since of the names of one file the last one counts."""
+    for folder, folders, files, here in os.fwalk(root):
         folders.sort()
         for name in sorted(files + folders):
             if folder.endswith(b"/mtimes"):
@@ -315,4 +324,3 @@ def _settle(root: bytes) -> None:
             else:
                 mtime_ns = BASE_MTIME_NS + len(name) * 1_000_000_007 + sum(name)
             os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=here, follow_symlinks=False)
-            count += 1

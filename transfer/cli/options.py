@@ -172,3 +172,8 @@ def _read(name: str, option: str) -> str:
         raise UsageError(f"{option}: {name} is larger than 4 MiB", remedy="name a file of rules, one a line")
     # A byte order mark is no part of the first rule; names in rules need not be UTF-8.
     return text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def default_workers() -> int:
+    """How much to do at a time when nobody says: the processors this process may use, at most 16."""
+    return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

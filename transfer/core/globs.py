@@ -34,7 +34,6 @@ _REMEDY: Final = (
 )
 
 _ANY_RUN: Final = "(?s:.*)"
-_ANY_IN_NAME: Final = "[^/]*"
 _LEADING_FLAGS: Final = re.compile(r"\(\?([ims]+)\)")
 _SET_CLASS: Final = re.compile(r"\[:(\w+):\]")
 _SET_CLASSES: Final = {
@@ -55,7 +54,10 @@ _SET_CLASSES: Final = {
 class _Piece:
     """A stretch of a glob outside of all braces, and its regular expression.
 
-    `kind` is "slash"; "run", a `**`; "free", what may match a slash somewhere; or "plain", what never does.
+    Attributes:
+        kind: "one" character but no slash; "slash"; "star", a `*`; "run", a `**`; "some" characters, never a
+            slash; "free", what may match a slash somewhere.
+        regexp: the expression.
     """
 
     kind: str
@@ -84,8 +86,9 @@ class Glob:
         self.anchored = text.startswith("/")
         try:
             self._pieces = _Parser(text.removeprefix("/")).pieces()
-            body = "".join(piece.regexp for piece in self._pieces)
-            self._pattern = re.compile(("^" if self.anchored else "(?:^|/)") + body + r"\Z", re.ASCII)
+            # What begins with ** matches from the start, if at all: no need to try from each slash.
+            starts = self.anchored or self._pieces[:1] == [_RUN]
+            self._pattern = re.compile(("^" if starts else "(?:^|/)") + _join(self._pieces) + r"\Z", re.ASCII)
         except (_GlobError, re.error, OverflowError, RecursionError) as error:
             raise UsageError(f"{where}: the pattern {text!r} is wrong: {error}", remedy=_REMEDY) from error
 
@@ -118,6 +121,34 @@ class Glob:
         return re.compile("^(?:" + "|".join(levels) + r")\Z", re.ASCII)
 
 
+_STAR: Final = _Piece("star", "[^/]*")
+_RUN: Final = _Piece("run", _ANY_RUN)
+
+
+def _join(pieces: list[_Piece]) -> str:
+    """The regular expression of a row of pieces, made so that stars cannot make it slow.
+
+    Between two stars of one kind, single characters may be taken where they first occur, for good: what comes
+    later fits as well behind them, since the second star takes up what is between. Without that, the time for
+    `*a*a*a*b` grows with the power of its stars, on names that somebody else may have chosen.
+    """
+    body, at = "", 0
+    while at < len(pieces):
+        piece, end = pieces[at], at + 1
+        if piece.kind in ("star", "run"):
+            fixed = ("one",) if piece.kind == "star" else ("one", "slash")
+            while end < len(pieces) and pieces[end].kind in fixed:
+                end += 1
+            if end < len(pieces) and pieces[end] == piece:
+                lazy = "[^/]*?" if piece.kind == "star" else "(?s:.*?)"
+                body += f"(?>{lazy}{''.join(part.regexp for part in pieces[at + 1 : end])})"
+                at = end
+                continue
+        body += piece.regexp
+        at += 1
+    return body
+
+
 class _GlobError(Exception):
     """What is wrong with a pattern."""
 
@@ -148,7 +179,7 @@ class _Parser:
         self._at += 1
         if character == "/":
             return _Piece("slash", "/")
-        return _Piece("plain", "[^/]" if character == "?" else re.escape(character))
+        return _Piece("one", "[^/]" if character == "?" else re.escape(character))
 
     def _stars(self) -> _Piece:
         start = self._at
@@ -156,11 +187,11 @@ class _Parser:
             self._at += 1
         if self._at - start > 2:
             raise _GlobError("more than two stars in a row")
-        return _Piece("run", _ANY_RUN) if self._at - start == 2 else _Piece("plain", _ANY_IN_NAME)
+        return _RUN if self._at - start == 2 else _STAR
 
     def _escaped(self) -> _Piece:
         character = self._literal()
-        return _Piece("slash" if character == "/" else "plain", re.escape(character))
+        return _Piece("slash" if character == "/" else "one", re.escape(character))
 
     def _literal(self) -> str:
         """One character of its own meaning, with or without a backslash before it."""
@@ -175,7 +206,7 @@ class _Parser:
 
     def _choice(self) -> _Piece:
         self._at += 1
-        kind, options = "plain", [""]
+        kind, options = "some", [""]
         while not self._text.startswith("}", self._at):
             if self._at >= len(self._text):
                 raise _GlobError("a '{' without its '}'")
@@ -185,7 +216,7 @@ class _Parser:
                 continue
             piece = self._piece()
             options[-1] += piece.regexp
-            kind = kind if piece.kind == "plain" else "free"
+            kind = "free" if piece.kind in ("slash", "run", "free") else kind
         self._at += 1
         return _Piece(kind, "(?:" + "|".join(options) + ")")
 
@@ -218,7 +249,7 @@ class _Parser:
             raise _GlobError("an empty set []")
         self._at += 1
         regexp = f"[{'^' * negated}{items}]"
-        return _Piece("free" if re.match(regexp, "/") else "plain", regexp)
+        return _Piece("free" if re.match(regexp, "/") else "one", regexp)
 
     def _set_item(self) -> str:
         named = _SET_CLASS.match(self._text, self._at)

@@ -125,6 +125,7 @@ class StreamRules:
         self._last_path = b""
         self._may_repeat = False
         self._member_open = False
+        self._is_blind = False
 
     def start(self, header: Header) -> None:
         """A segment begins."""
@@ -144,6 +145,14 @@ class StreamRules:
         self._content_end = 0
         self._entries = self._content_bytes = 0
         self._first: bytes | None = None
+
+    def skip_to(self, broken: Header, following: Header | None) -> None:
+        """Go on behind a segment that could not be followed to its end: what it left open is unknown, and taken from the next."""
+        self.sequence, self.run = broken.sequence, broken.run
+        self._last_path = broken.paths[1] if broken.paths else b""
+        self._member_open = following is not None and not following.starts_with_member
+        self._may_repeat = True
+        self._is_blind = self._member_open
 
     def _end_run(self) -> None:
         """A new run starts afresh, even when the one before was cut off inside a file."""
@@ -171,7 +180,9 @@ class StreamRules:
         limit = max_frame_bytes(frame.type, self.chunk_size_bytes)
         if frame.bytes > limit or frame.stored_bytes > frame.bytes + (frame.bytes >> 7) + 512:
             raise FormatError(f"frame at {frame.offset} is larger than a frame of kind {frame.type} may be")
-        inside = self.open_file is not None
+        if self._is_blind and frame.type not in (C, P):
+            self._is_blind = False
+        inside = self.open_file is not None or (self._is_blind and frame.type == C)
         if (frame.type == C) is not inside and frame.type in (B, C, H, E):
             raise FormatError(f"frame at {frame.offset} of kind {frame.type} is out of place")
         if frame.type == E and frame.bytes != END_OF_ARCHIVE_BYTES:
@@ -184,11 +195,19 @@ class StreamRules:
         path = record.path_bytes
         if self.open_file is not None and path == self.open_file.path:
             self._accept_continuation(record, self.open_file)
+        elif self._is_blind and _continues(record):
+            self._count_blindly(record)
         else:
             self._accept_next(record, check_path(path))
         if self._first is None:
             self._first = path
         self._last_path = path
+
+    def _count_blindly(self, record: Entry) -> None:
+        """The rest of a large file whose begin was lost with a broken segment: there is nothing to hold it against."""
+        if isinstance(record, File):
+            self._count(record.size_bytes)
+            self._is_blind = False
 
     def _accept_continuation(self, record: Entry, file: OpenFile) -> None:
         """A chunk, the closing file record, or the void of the large file at hand."""
@@ -269,6 +288,10 @@ class StreamRules:
         paths = None if self._first is None else (self._first, self._last_path)
         if (header.entries, header.content_bytes, header.paths) != (self._entries, self._content_bytes, paths):
             raise FormatError("header disagrees with the records about entries, bytes or paths")
+
+
+def _continues(record: Entry) -> bool:
+    return isinstance(record, Chunk | Void) or (isinstance(record, File) and record.offset is None)
 
 
 def _check_target(record: Symlink | Hardlink, path: bytes) -> None:

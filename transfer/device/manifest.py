@@ -53,30 +53,31 @@ def segment_header(device: Device, sequence: int) -> Header:
         FormatError: it is another's.
         IntegrityError: it is damaged.
     """
-    with open_segment(device, sequence) as file, _named(sequence):
+    with open_segment(device, sequence) as file, named(sequence):
         header = read_header(file)
-        _check_identity(device, sequence, header)
+        check_identity(device, sequence, header)
         return header
 
 
 def segment_records(device: Device, sequence: int) -> Iterator[list[AnyRecord]]:
     """The records of one segment in blocks; raises at the end when the segment was not whole."""
-    with open_segment(device, sequence) as file, _named(sequence):
+    with open_segment(device, sequence) as file, named(sequence):
         for block in read_records(file):
             if isinstance(block, Header):
-                _check_identity(device, sequence, block)
+                check_identity(device, sequence, block)
             else:
                 yield block
 
 
-def _check_identity(device: Device, sequence: int, header: Header) -> None:
+def check_identity(device: Device, sequence: int, header: Header) -> None:
+    """Raise FormatError when a segment is not this device's, or not the one its name says."""
     if header.device_id != device.document.device_id:
         raise FormatError("it belongs to another device")
     if header.sequence != sequence:
         raise FormatError(f"it says that it is segment {header.sequence}")
 
 
-class _named:  # noqa: N801 - reads as a statement
+class named:  # noqa: N801 - reads as a statement
     """Puts the segment's number before whatever goes wrong in it."""
 
     def __init__(self, sequence: int) -> None:

@@ -1,4 +1,4 @@
-"""CRCs of buffers, their arithmetic, and their spelling in S3 (base64 of the big-endian bytes)."""
+"""CRCs of buffers, their arithmetic, their spelling in S3 (base64 of big-endian bytes), what they prove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from awscrt import checksums as crt
 
-from transfer.stores.contract import Buffers, ChecksumKind, Checksums, Part
+from transfer.stores.contract import Buffers, ChecksumKind, Checksums, ObjectInfo, Part
 
 EMPTY = Checksums(0, 0)
 WIDTH_BYTES = {ChecksumKind.CRC64NVME: 8, ChecksumKind.CRC32C: 4}
@@ -78,3 +78,14 @@ def composite_etag(parts: Sequence[Part]) -> str | None:
     if len(joined) != 16 * len(parts):
         return None
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"
+
+
+def is_this_object(info: ObjectInfo, checksums: Checksums, parts: Sequence[Part]) -> bool:
+    """Whether an object is provably the one made of these parts."""
+    if info.size_bytes != sum(part.size_bytes for part in parts):
+        return False
+    if info.crc64nvme is not None:
+        return info.crc64nvme == checksums.crc64nvme
+    if info.crc32c is not None:
+        return info.crc32c == checksums.crc32c
+    return info.etag == composite_etag(parts)

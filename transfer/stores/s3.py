@@ -18,7 +18,7 @@ from aiohttp import ClientResponse
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata, to_headers
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.errors import NotFoundError, PreconditionError, StoreError
-from transfer.stores.checksums import size_of
+from transfer.stores.checksums import is_this_object, size_of
 from transfer.stores.contract import (
     Buffers,
     Capabilities,
@@ -44,7 +44,7 @@ from transfer.stores.s3_complete import complete_request
 from transfer.stores.s3_connection import Request, S3Connection
 from transfer.stores.s3_copy import copy_in_parts, copy_whole
 from transfer.stores.s3_errors import unreadable
-from transfer.stores.s3_integrity import check_body, is_this_object, upload_headers, verify_completed
+from transfer.stores.s3_integrity import check_body, upload_headers, verify_completed
 from transfer.stores.s3_pages import pages
 from transfer.stores.s3_probe import find_capabilities
 from transfer.stores.xml import XmlError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from transfer.errors import ChecksumRejectedError
 from transfer.stores.checksums import composite_crc32c, composite_etag, decode, encode, value_of
-from transfer.stores.contract import Buffers, Capabilities, ChecksumKind, Checksums, ObjectInfo, Part
+from transfer.stores.contract import Buffers, Capabilities, ChecksumKind, Checksums, Part
 from transfer.stores.s3_connection import digest
 from transfer.stores.xml import Element
 
@@ -101,17 +101,6 @@ def verify_completed(
     etag, expected_etag = answer.value("ETag").strip('"'), composite_etag(parts)
     if kind not in CRCS and "-" in etag and expected_etag and etag != expected_etag:
         raise _mismatch(doing, "ETag")
-
-
-def is_this_object(info: ObjectInfo, checksums: Checksums, parts: Sequence[Part]) -> bool:
-    """Whether an object is provably the one made of these parts."""
-    if info.size_bytes != sum(part.size_bytes for part in parts):
-        return False
-    if info.crc64nvme is not None:
-        return info.crc64nvme == checksums.crc64nvme
-    if info.crc32c is not None:
-        return info.crc32c == checksums.crc32c
-    return info.etag == composite_etag(parts)
 
 
 def _etag_is_md5(answer: Mapping[str, str], etag: str) -> bool:

@@ -1,0 +1,171 @@
+"""`transfer copy`: bring a folder onto a device; goes on where it stopped."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfer.cli.console import Console
+from transfer.cli.options import (
+    BwlimitOption,
+    DryRunOption,
+    ExcludeFromOption,
+    ExcludeOption,
+    FilterFromOption,
+    FilterOption,
+    IncludeFromOption,
+    IncludeOption,
+    JsonOption,
+    LevelOption,
+    MaxSizeOption,
+    MinSizeOption,
+    NoProgressOption,
+    QuietOption,
+    WorkersOption,
+    default_workers,
+    read_bwlimit,
+    read_filter,
+)
+
+if TYPE_CHECKING:
+    from transfer.jobs.copy.options import CopyResult
+
+_SHOWN_PROBLEMS = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("copy")(copy)
+
+
+def copy(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The folder whose content is copied.")],
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="A prepared device.")],
+    include: IncludeOption = None,
+    include_from: IncludeFromOption = None,
+    exclude: ExcludeOption = None,
+    exclude_from: ExcludeFromOption = None,
+    filter_: FilterOption = None,
+    filter_from: FilterFromOption = None,
+    min_size: MinSizeOption = None,
+    max_size: MaxSizeOption = None,
+    checksum: Annotated[bool, typer.Option("--checksum", "-c", help="Compare content, not size and time.")] = False,
+    copy_links: Annotated[bool, typer.Option("--copy-links", "-L", help="Follow symbolic links.")] = False,
+    one_file_system: Annotated[
+        bool, typer.Option("--one-file-system", "-x", help="Stay on the source's own file system.")
+    ] = False,
+    xattrs: Annotated[bool, typer.Option("--xattrs", help="Keep extended attributes too.")] = False,
+    bwlimit: BwlimitOption = None,
+    workers: WorkersOption = None,
+    level: LevelOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    no_progress: NoProgressOption = False,
+) -> int:
+    """Copy a folder to a device; the same command goes on where it stopped."""
+    import asyncio
+
+    from transfer.jobs.copy.job import copy as run
+    from transfer.jobs.copy.options import CopyOptions
+
+    console = Console(json=json, quiet=quiet, progress=not no_progress)
+    limit = read_bwlimit(bwlimit)
+    options = CopyOptions(
+        filter=read_filter(
+            include=include,
+            include_from=include_from,
+            exclude=exclude,
+            exclude_from=exclude_from,
+            rules=filter_,
+            rules_from=filter_from,
+            min_size=min_size,
+            max_size=max_size,
+        ),
+        workers=workers or default_workers(),
+        level=level,
+        checksum=checksum,
+        follow_links=copy_links,
+        one_file_system=one_file_system,
+        xattrs=xattrs,
+        dry_run=dry_run,
+        count_ahead=not quiet and not no_progress and sys.stderr.isatty(),
+        write_rate=(lambda: _rate(limit)) if limit is not None else None,
+    )
+    with console.progress() as show:
+        result = asyncio.run(run(source, device, options, show, lambda found: _announce(console, found)))
+    console.result(_document(result, dry_run), _lines(result, dry_run))
+    return _conclude(console, result, device, dry_run)
+
+
+def _rate(limit: Any) -> int | None:
+    from datetime import datetime
+
+    rate: int | None = limit.rate_at(datetime.now(), "up")  # noqa: DTZ005 - a timetable is local time
+    return rate
+
+
+def _announce(console: Console, found: CopyResult) -> None:
+    from transfer.core.paths import display
+
+    for name in found.deleted:
+        console.note(f"deleted {name}: it was never committed")
+    if found.resumed_after is not None:
+        where = f"behind {display(found.resumed_after)}" if found.resumed_after else "from the start"
+        console.note(f"found {found.packs_found} committed packs; run {found.run} goes on {where}")
+    elif found.packs_found:
+        console.note(f"found {found.packs_found} committed packs; run {found.run} adds what is new or changed")
+
+
+def _document(result: CopyResult, dry_run: bool) -> dict[str, Any]:
+    from transfer.core.stream_rules import path_fields
+
+    hidden = {"problems", "resumed_after"}
+    document: dict[str, Any] = {"dry_run": dry_run}
+    document |= {name: value for name, value in vars(result).items() if name not in hidden}
+    if result.resumed_after is not None:
+        document["resumed_after"] = path_fields(result.resumed_after)
+    document["problems"] = [
+        path_fields(problem.path) | {"kind": problem.kind, "reason": problem.reason, "detail": problem.detail}
+        for problem in result.problems
+    ]
+    return document
+
+
+def _lines(result: CopyResult, dry_run: bool) -> list[str]:
+    from transfer.core.sizes import format_duration, format_rate, format_size
+
+    if dry_run:
+        return [
+            f"would copy {result.left_files:,} files, {format_size(result.left_bytes)} "
+            f"({result.left_entries:,} entries to look at, {result.unchanged:,} files are on the device already)"
+        ]
+    line = f"copied {result.entries:,} entries, {result.files:,} files, {format_size(result.bytes)}"
+    if result.bytes and result.elapsed_s > 0:
+        ratio = f"stored in {format_size(result.stored_bytes)}"
+        line += f", {ratio}, in {format_duration(result.elapsed_s)}, {format_rate(result.bytes / result.elapsed_s)}"
+    return [line] + ([f"{result.unchanged:,} files were on the device already"] if result.unchanged else [])
+
+
+def _conclude(console: Console, result: CopyResult, device: str, dry_run: bool) -> int:
+    """Say what was not done, and give the exit code for it."""
+    from transfer.core.paths import display
+    from transfer.core.sizes import format_size
+    from transfer.errors import DeviceFullError
+
+    for problem in result.problems[:_SHOWN_PROBLEMS]:
+        detail = f": {problem.detail}" if problem.detail else ""
+        console.warn(f"{problem.kind}: {display(problem.path)} ({problem.reason}{detail})")
+    counts = [(result.failed, "failed"), (result.changed, "changed while being read"), (result.skipped, "skipped")]
+    told = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    if told:
+        hint = "" if dry_run else f"; `transfer ls --problems {device}` lists them all"
+        console.warn(f"not copied as they should be: {told}{hint}")
+    if result.full:
+        raise DeviceFullError(
+            f"device {device} is full: {result.left_files:,} files, {format_size(result.left_bytes)} are left to copy",
+            remedy="seal it and continue on another device",
+        )
+    return 3 if result.is_partial else 0

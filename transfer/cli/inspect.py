@@ -1,0 +1,110 @@
+"""`transfer info` and `transfer ls`: look at a device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from transfer.cli.console import Console, table
+from transfer.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from transfer.core.records import Entry
+    from transfer.jobs.info import DeviceSummary
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("info")(info)
+    app.command("ls")(ls)
+
+
+def info(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="A device.")],
+    json: JsonOption = False,
+) -> None:
+    """Show what a device is: state, totals, runs, profile."""
+    from transfer.jobs.info import info as run
+
+    summary = run(device)
+    Console(json=json).result(summary, _info_lines(summary) if not json else ())
+
+
+def _info_lines(summary: DeviceSummary) -> list[str]:
+    from transfer.core.sizes import format_size
+
+    document = summary.device
+    lines = [
+        f"{summary.path}: device {document.ordinal} of job {document.job}, {summary.state}",
+        f"  id        {document.device_id}, prepared {document.created} with profile {document.profile}",
+        f"  holds     {summary.entries:,} entries, {format_size(summary.content_bytes)}, "
+        f"stored in {summary.packs:,} packs, {format_size(summary.stored_bytes)}",
+        f"  room      {format_size(summary.room_bytes)}",
+    ]
+    if summary.sealed is not None:
+        lines[-1] = f"  sealed    {summary.sealed}"
+        lines.append(f"  not on it {summary.failed:,} failed, {summary.skipped:,} skipped")
+    if summary.runs:
+        rows = [
+            (
+                str(run.run),
+                run.started,
+                "yes" if run.complete else "NO",
+                f"{run.packs:,}",
+                f"{run.entries:,}",
+                format_size(run.content_bytes),
+                run.source,
+            )
+            for run in summary.runs
+        ]
+        headings = ("RUN", "STARTED", "ENDED", "PACKS", "ENTRIES", "CONTENT", "SOURCE")
+        lines += ["", *table(headings, rows, right=(0, 3, 4, 5))]
+    return lines
+
+
+def ls(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="A device.")],
+    path: Annotated[str, typer.Argument(metavar="PREFIX", help="Only paths that begin with this.")] = "",
+    long: Annotated[bool, typer.Option("--long", "-l", help="Kind, mode, owner, size and time too.")] = False,
+    problems: Annotated[
+        bool, typer.Option("--problems", help="Only what was skipped, failed, or changed while being read.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the entries of a device, merged over its runs, in path order."""
+    import os
+
+    from transfer.jobs.listing import entries
+
+    console = Console(json=json)
+    for entry_path, record in entries(device, prefix=os.fsencode(path), problems_only=problems):
+        if json:
+            console.record(record)
+        else:
+            console.line(_line(entry_path, record, long=long or problems))
+
+
+def _line(path: bytes, record: Entry, *, long: bool) -> str:
+    from datetime import UTC, datetime
+
+    from transfer.core.paths import display
+    from transfer.core.records import Failed, Hardlink, Metadata, Skipped, Symlink
+
+    name = display(path)
+    if isinstance(record, Symlink | Hardlink) and long:
+        name += f" -> {display(record.target_bytes)}"
+    if isinstance(record, Failed | Skipped):
+        kind = "failed" if isinstance(record, Failed) else "skipped"
+        return f"{name}  [{kind}: {record.reason}]"
+    if not long or not isinstance(record, Metadata):
+        return name
+    size = getattr(record, "size_bytes", 0)
+    owner = f"{record.user or record.uid}:{record.group or record.gid}"
+    seconds = record.mtime_ns // 1_000_000_000
+    try:
+        time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError):  # before year 1 or beyond 9999
+        time = f"@{seconds}"
+    changed = "  [changed while being read]" if getattr(record, "changed", False) else ""
+    return f"{type(record).__name__.lower():9}  {record.mode:04o}  {owner:17}  {size:>15,}  {time:19}  {name}{changed}"

@@ -1,0 +1,111 @@
+"""The frames of a pack beside the records of its segment: what verify and import read, in the order of the pack.
+
+A group is a frame record with the records of what it holds. The records come checked by `StreamRules`, the stored bytes come as they are:
+nothing is decompressed here. One pass over each file; memory is one frame and its records.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from blake3 import blake3
+
+from transfer.core.records import AnyRecord, Entry, Frame, Header
+from transfer.core.stream_rules import StreamRules
+from transfer.device.device import Device
+from transfer.device.manifest import named, open_segment, check_identity
+from transfer.errors import FormatError, IntegrityError
+from transfer.formats.seek_table import table_bytes
+from transfer.formats.segment import read_records
+
+MAX_GROUP_RECORDS = 100_000
+
+
+@dataclass
+class FrameGroup:
+    """A frame and the records of what it holds; `frame` is None for records that need no frame."""
+
+    sequence: int
+    index: int
+    frame: Frame | None
+    records: list[Entry] = field(default_factory=list)
+
+
+def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[FrameGroup]:
+    """The groups of one segment, in order, each checked before it is given.
+
+    Raises:
+        FormatError: the segment breaks FORMAT.md; what was given before obeyed it.
+        IntegrityError: the segment is damaged.
+    """
+    group = FrameGroup(sequence, -1, None)
+    with open_segment(device, sequence) as file, named(sequence):
+        for block in read_records(file):
+            if isinstance(block, Header):
+                check_identity(device, sequence, block)
+                rules.start(block)
+                continue
+            for record in block:
+                rules.accept(record)
+                if isinstance(record, Frame):
+                    if group.frame is not None or group.records:
+                        yield group
+                    group = FrameGroup(sequence, rules.frame_index, record)
+                else:
+                    _add(group, record)
+        rules.finish()
+    yield group
+
+
+def _add(group: FrameGroup, record: AnyRecord) -> None:
+    if not isinstance(record, Entry):
+        raise FormatError("a record without a path stands among entries")
+    if len(group.records) >= MAX_GROUP_RECORDS:
+        raise FormatError(f"frame {group.index} has more than {MAX_GROUP_RECORDS} records")
+    group.records.append(record)
+
+
+class PackReader:
+    """Reads the frames of one pack in order, and keeps the digest of the whole file on the way."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._hasher = blake3()
+        self._offset = 0
+        self._frames: list[tuple[int, int]] = []
+
+    def read(self, frame: Frame) -> bytes:
+        """The stored bytes of the next frame.
+
+        Raises:
+            IntegrityError: the pack ends before the frame does.
+            OSError: the disk failed.
+        """
+        stored = self._take(frame.stored_bytes)
+        self._frames.append((frame.stored_bytes, frame.bytes))
+        if len(stored) < frame.stored_bytes:
+            raise IntegrityError("the pack ends inside this frame")
+        return stored
+
+    def rest(self) -> tuple[bytes, int, str]:
+        """The seek table, the size and the digest of the whole pack; to be called behind the last frame."""
+        table = self._take(table_bytes(len(self._frames)))
+        while extra := self._take(1 << 20):
+            table += extra[: max(0, (1 << 20) - len(table))]
+        return table, self._offset, self._hasher.hexdigest()
+
+    @property
+    def frames(self) -> list[tuple[int, int]]:
+        """Stored and decompressed size of the frames so far, as the seek table must have them."""
+        return self._frames
+
+    def _take(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size and (part := os.pread(self._descriptor, min(size, 8 << 20), self._offset)):
+            parts.append(part)
+            self._hasher.update(part)
+            self._offset += len(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)

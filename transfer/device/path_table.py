@@ -1,0 +1,36 @@
+"""A table of paths on temporary disk, for what must be remembered of some entries without growing in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+
+class PathTable:
+    """Path to text. Private to the process, gone with it."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("PRAGMA cache_size = -8192")
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE paths (path BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def put(self, path: bytes, value: str) -> None:
+        """Note or replace the value of a path."""
+        self._database.execute("INSERT OR REPLACE INTO paths VALUES (?, ?)", (path, value))
+
+    def get(self, path: bytes) -> str | None:
+        """The value of a path."""
+        row = self._database.execute("SELECT value FROM paths WHERE path = ?", (path,)).fetchone()
+        return str(row[0]) if row else None
+
+    def items(self) -> Iterator[tuple[bytes, str]]:
+        """All paths in order."""
+        yield from self._database.execute("SELECT path, value FROM paths ORDER BY path")
+
+    def __enter__(self) -> PathTable:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._database.close()
