@@ -66,6 +66,19 @@ def test_modes_and_times_of_files_and_directories_come_back(device: Path, destin
         assert (status.st_mode, status.st_mtime) == (mode, MTIME)
 
 
+def test_umask_of_an_ordinary_user_takes_nothing_from_modes() -> None:
+    with TemporaryDirectory() as place:  # unlike pytest's own, one that can be opened to other users
+        device, destination = make_device(Path(place, "device")), Path(place, "restored")
+        destination.mkdir()
+        for folder, mode in ((place, 0o755), (destination, 0o777)):
+            os.chmod(folder, mode)
+        user = 65534 if os.geteuid() == 0 else None
+        command = ["dash", device / "recover.sh", destination]
+        subprocess.run(command, user=user, umask=0o077, check=True)
+        assert (destination / "dir").stat().st_mode == 0o40750
+        assert (destination / "a").stat().st_mode == 0o100640
+
+
 def test_the_line_of_recovery_txt_restores_the_same(device: Path, destination: Path) -> None:
     page = recovery_text("job", "id", "now").decode()
     line = next(line.strip() for line in page.splitlines() if line.strip().startswith("cat packs/*"))
@@ -162,6 +175,15 @@ def test_pack_missing_with_its_segment_at_the_end_is_known_by_the_seal(
     assert "pack 00000005" not in done.stderr
     assert "LOST: packs 00000001 to 00000004;" in done.stderr  # nothing says any more that pack 4 began anew
     assert contents(destination) == {"a": b"old", "b": b"b" * 700}
+
+
+def test_pack_missing_at_the_end_is_known_by_its_segment(tmp_path: Path, destination: Path) -> None:
+    device = make_device(tmp_path / "device", sealed=False)
+    pack_path(device, 4).unlink()
+    done = recover(device, destination)
+    assert done.returncode == 1
+    assert "LOST: packs 00000004 to 00000004;" in done.stderr
+    assert contents(destination) == LEFT_BY[4]
 
 
 def test_pack_missing_with_its_segment_in_the_middle_is_noticed(device: Path, destination: Path) -> None:

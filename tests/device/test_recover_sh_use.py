@@ -69,6 +69,15 @@ def test_fast_ends_at_damage_rather_than_feed_tar_wrong_bytes(device: Path, dest
     assert restored == {"a": b"old", "b": b"b" * 700, "dir/c": b"c"}
 
 
+def test_fast_that_ends_between_two_groups_is_no_success(device: Path, destination: Path) -> None:
+    flip(pack_path(device, 4), 1)
+    done = recover(device, "--fast", destination)
+    assert done.returncode == 1
+    assert "tar ended" not in done.stderr  # to tar it is a good archive that ends early
+    assert "not everything was read" in done.stderr
+    assert contents(destination) == LEFT_BY[4]
+
+
 def test_failure_of_tar_is_not_lost_in_the_pipe(device: Path, destination: Path) -> None:
     (destination / "b/in the way").mkdir(parents=True)
     done = recover(device, destination)

@@ -26,6 +26,8 @@ class Trouble(Enum):
     HUGE_XML = "an answer without end"
     ENTITY_BOMB = "XML with a document type declaration"
     GARBAGE = "200 and HTML, as a proxy's log-in page"
+    STUCK_LISTING = "a page that says there are more, but not where"
+    DEAF = "answered as if there were no Range and no If-Match"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ _ERROR = "<Error><Code>{}</Code><Message>planned by the test</Message></Error>"
 _DOCUMENTS = {
     Trouble.OK_WITH_ERROR: '<?xml version="1.0"?>\n' + _ERROR.format("InternalError"),
     Trouble.ENTITY_BOMB: '<!DOCTYPE a [<!ENTITY b "cc">]><R><UploadId>&b;</UploadId></R>',
+    Trouble.STUCK_LISTING: "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
     Trouble.GARBAGE: "<html><p>please log in<p></html>",
 }
 
@@ -73,6 +76,9 @@ async def _strike(trouble: Trouble, request: web.Request, handler: Handler) -> w
         return await _endless(request)
     if trouble is Trouble.RESET_BEFORE:
         return _cut(request)
+    if trouble is Trouble.DEAF:
+        kept = {name: value for name, value in request.headers.items() if name not in {"Range", "If-Match"}}
+        return await handler(request.clone(headers=kept))
     answer = await handler(request)
     if trouble is Trouble.RESET_AFTER:
         return _cut(request)
@@ -85,7 +91,10 @@ def _cut(request: web.Request) -> web.Response:
 
 
 async def _half(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    if not answer.body:
+        return _cut(request)
     partial = web.StreamResponse(status=answer.status, headers=answer.headers)
+    partial.content_length = len(answer.body)
     await partial.prepare(request)
     await partial.write(answer.body[: len(answer.body) // 2])
     request.transport.close()

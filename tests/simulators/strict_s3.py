@@ -149,7 +149,7 @@ def _check_signature(server: StrictServer, request: web.Request, raw_path: str) 
         request.method,
         raw_path,
         sigv4.encode_query(request.query.items()),
-        {name: request.headers[name] for name in names},
+        {name: request.headers.get(name, "") for name in names},
         request.headers["x-amz-content-sha256"],
     )
     scope = sigv4.Scope(date, region)
@@ -273,8 +273,8 @@ def _metadata(request: web.Request) -> ObjectMetadata:
 
 
 async def _create(server: StrictServer, request: web.Request, key: str) -> web.Response:
-    algorithm = request.headers.get("x-amz-checksum-algorithm", "CRC64NVME").lower()
-    if algorithm not in server.understands:
+    algorithm = request.headers.get("x-amz-checksum-algorithm")
+    if algorithm and algorithm.lower() not in server.understands:
         raise S3Error(400, "InvalidRequest")
     upload_id = await server.store.create_upload(key, metadata=_metadata(request))
     response = _xml(f"<R><UploadId>{upload_id}</UploadId></R>")

@@ -113,3 +113,5 @@ def test_large_file_is_deterministic_and_does_not_compress(tmp_path: Path) -> No
     assert len(same) == 9 * MIB + 1
     assert same == again == longer[: len(same)] != other
     assert len(zstandard.compress(same)) > len(same)
+    blocks = [same[at : at + 4096] for at in range(0, len(same), 4096)]
+    assert len(set(blocks)) == len(blocks)

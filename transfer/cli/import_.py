@@ -1,5 +1,178 @@
-"""`transfer import`: bring a device's objects into a bucket."""
+"""`transfer import`: bring what a device holds into a bucket."""
+
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from transfer.cli.console import Console
+from transfer.cli.options import (
+    AwsProfileOption,
+    BwlimitOption,
+    DryRunOption,
+    EndpointUrlOption,
+    ExcludeFromOption,
+    ExcludeOption,
+    FilterFromOption,
+    FilterOption,
+    IncludeFromOption,
+    IncludeOption,
+    JsonOption,
+    NoProgressOption,
+    NoSignRequestOption,
+    QuietOption,
+    RegionOption,
+    WorkersOption,
+    default_workers,
+    rate_now,
+    read_bwlimit,
+    read_filter,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transfer.core.progress import Progress
+    from transfer.jobs.import_.options import ImportOptions
+    from transfer.jobs.import_.outcome import Outcome
+
+_SHOWN_FAILURES = 20
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
+    app.command("import")(import_)
+
+
+def import_(
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="A sealed device.")],
+    bucket: Annotated[str, typer.Argument(metavar="s3://BUCKET/PREFIX", help="Where the objects go.")],
+    endpoint_url: EndpointUrlOption = None,
+    aws_profile: AwsProfileOption = None,
+    region: RegionOption = None,
+    no_sign_request: NoSignRequestOption = False,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="DIR", help="Write report.json, success.csv and failure.csv there.")
+    ] = None,
+    symlinks: Annotated[
+        str, typer.Option("--symlinks", metavar="report|skip|rclone", help="What becomes of symbolic links.")
+    ] = "report",
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Take a device that is not sealed or whose last copy did not end.")
+    ] = False,
+    include: IncludeOption = None,
+    include_from: IncludeFromOption = None,
+    exclude: ExcludeOption = None,
+    exclude_from: ExcludeFromOption = None,
+    filter_: FilterOption = None,
+    filter_from: FilterFromOption = None,
+    bwlimit: BwlimitOption = None,
+    workers: WorkersOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    no_progress: NoProgressOption = False,
+) -> int:
+    """Bring the objects of a device into a bucket, verified on the way."""
+    import asyncio
+
+    from transfer.core.object_keys import folder_prefix
+    from transfer.core.s3_uri import parse_s3_uri
+    from transfer.jobs.import_.options import ImportOptions
+
+    console = Console(json=json, quiet=quiet, progress=not no_progress)
+    address, limit = parse_s3_uri(bucket), read_bwlimit(bwlimit)
+    options = ImportOptions(
+        bucket=address.bucket,
+        prefix=folder_prefix(address.prefix),
+        endpoint=endpoint_url or "",
+        filter=read_filter(
+            include=include,
+            include_from=include_from,
+            exclude=exclude,
+            exclude_from=exclude_from,
+            rules=filter_,
+            rules_from=filter_from,
+        ),
+        symlinks=_symlinks(symlinks),
+        workers=workers or default_workers(),
+        incomplete=incomplete,
+    )
+    opening = {
+        "endpoint_url": endpoint_url,
+        "profile": aws_profile,
+        "region": region,
+        "no_sign_request": no_sign_request,
+        "max_connections": options.requests,
+        "send_rate": lambda: rate_now(limit, "up"),
+    }
+    if dry_run:
+        return _dry_run(console, device, options)
+    with console.progress() as show:
+        outcome = asyncio.run(_run(device, options, opening, report, show))
+    return _conclude(console, outcome, report)
+
+
+async def _run(
+    device: str, options: ImportOptions, opening: dict[str, Any], report: str | None, show: Callable[[Progress], None]
+) -> Outcome:
+    from transfer.jobs.import_.job import Import
+    from transfer.stores.open import open_store
+
+    store = await open_store(options.bucket, **opening)
+    try:
+        return await Import(device, store, options, report, show).run()
+    finally:
+        await store.aclose()
+
+
+def _symlinks(text: str) -> Any:
+    from transfer.errors import UsageError
+    from transfer.jobs.import_.options import Symlinks
+
+    try:
+        return Symlinks(text)
+    except ValueError:
+        raise UsageError(f"--symlinks {text!r} is not possible", remedy="say report, skip or rclone") from None
+
+
+def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
+    from transfer.core.sizes import format_size
+    from transfer.jobs.import_.dry_run import measure
+
+    measured = measure(device, options)
+    for refused in measured.refused:
+        console.warn(f"would refuse {refused.key}: {refused.error}")
+    console.result(
+        measured,
+        [
+            f"would write {measured.objects:,} objects, {format_size(measured.bytes)}, "
+            f"to s3://{options.bucket}/{options.prefix}; {measured.refusals:,} entries could not go"
+        ],
+    )
+    return 3 if measured.refusals else 0
+
+
+def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
+    from transfer.core.sizes import format_size
+
+    hidden = ("rows", "observe", "total_files", "total_bytes")
+    document = {name: value for name, value in vars(outcome).items() if name not in hidden}
+    lines = [f"imported {outcome.objects:,} objects, {format_size(outcome.bytes)}, into s3://{outcome.bucket}"]
+    if outcome.objects:
+        how = "nothing: only the answers were compared" if outcome.verified_by == "none" else outcome.verified_by
+        lines.append(f"  verified on the device by BLAKE3, at the store by {how}")
+    if outcome.superseded:
+        lines.append(f"  {outcome.superseded:,} files were replaced by a later run of the device and not sent")
+    console.result(document, lines)
+    for finding in outcome.findings[:_SHOWN_FAILURES]:
+        console.warn(f"the device is damaged: {finding}")
+    for failure in outcome.failures[:_SHOWN_FAILURES]:
+        console.warn(f"not imported: {failure.key}: {failure.error}")
+    if outcome.failed or outcome.findings:
+        where = f"{report}/failure.csv lists them" if report else "--report DIR lists them all"
+        console.warn(f"{outcome.failed:,} entries are not in the bucket as they should be; {where}")
+    if outcome.integrity_failures:
+        return 4
+    return 3 if outcome.failed else 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -177,3 +177,10 @@ def _read(name: str, option: str) -> str:
 def default_workers() -> int:
     """How much to do at a time when nobody says: the processors this process may use, at most 16."""
     return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def rate_now(limit: BandwidthLimit | None, direction: Literal["up", "down"]) -> int | None:
+    """What --bwlimit allows at this moment, bytes a second; its timetables are local time."""
+    from datetime import datetime
+
+    return None if limit is None else limit.rate_at(datetime.now(), direction)  # noqa: DTZ005

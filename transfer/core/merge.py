@@ -44,3 +44,21 @@ def _newest(items: Iterator[tuple[bytes, int, Entry]]) -> Iterator[PathRecord]:
             yield path, entry
         if trouble is not None:
             yield path, trouble
+
+
+class LaterPaths:
+    """Which paths have a newer record in later runs; asked in path order, with flat memory."""
+
+    def __init__(self, later: Sequence[Iterator[PathRecord]]) -> None:
+        self._paths = heapq.merge(*(_stored_paths(run) for run in later))
+        self._head = next(self._paths, None)
+
+    def has(self, path: bytes) -> bool:
+        """Whether `path` was stored again, or removed, later."""
+        while self._head is not None and self._head < path:
+            self._head = next(self._paths, None)
+        return self._head == path
+
+
+def _stored_paths(run: Iterator[PathRecord]) -> Iterator[bytes]:
+    return (path for path, record in run if not isinstance(record, Failed | Skipped))

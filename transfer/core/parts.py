@@ -17,7 +17,7 @@ from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.core.sizes import MIB
 from transfer.errors import UsageError
 
-TARGET_PART_SIZE_BYTES = 64 * MIB
+TARGET_PART_SIZE_BYTES = 32 * MIB
 
 
 @dataclass(frozen=True, slots=True)

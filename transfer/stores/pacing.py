@@ -56,7 +56,7 @@ class Pace:
 
     def _fill(self, rate: float) -> None:
         now = self._clock()
-        self._tokens = min(self._tokens + (now - self._filled_at) * rate, self._burst_s * rate)
+        self._tokens = min(self._tokens + (now - self._filled_at) * rate, 1e12)
         self._filled_at = now
 
     def _until_positive_s(self, rate: float) -> float:

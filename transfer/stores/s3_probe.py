@@ -18,7 +18,7 @@ from transfer.errors import ChecksumRejectedError, NotFoundError, StoreError
 from transfer.stores.checksums import checksums_of, encode, value_of
 from transfer.stores.contract import Capabilities, ChecksumKind
 from transfer.stores.s3_connection import Request, S3Connection
-from transfer.stores.s3_integrity import header_of
+from transfer.stores.s3_integrity import CRCS, header_of
 
 PROBE_KEY = ".transfer-probe"
 _BODY = b"transfer: does this store check what it is sent?"
@@ -85,7 +85,7 @@ async def _begin(connection: S3Connection, trial: _Trial) -> tuple[str, bool] | 
         raise
     # CRC64NVME has no other type; of CRC32C, a store that does not answer with the type knows one only.
     full = trial.kind is ChecksumKind.CRC64NVME or headers.get("x-amz-checksum-type") == "FULL_OBJECT"
-    return answer.value("UploadId"), full
+    return answer.value("UploadId"), full and trial.kind in CRCS
 
 
 async def _is_checked(connection: S3Connection, upload_id: str, trial: _Trial) -> bool:

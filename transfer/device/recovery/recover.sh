@@ -259,4 +259,4 @@ OUTCOME
 [ "$tar_status" = 0 ] || say "$tar ended with status $tar_status: see what it said above; when all it said is
   that names cannot be converted from UTF-8, it restored them all the same, byte for byte"
 [ $fed = yes ] || say 'not everything was read: free space, look for the reason above, and start again'
-[ -z "$lost" ] && [ "$tar_status" = 0 ] && true
+[ -z "$lost" ] && [ "$tar_status" = 0 ] && [ $fed = yes ]

@@ -1,0 +1,41 @@
+"""What a person asks of import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from transfer.core.filters import Filter
+from transfer.core.s3_limits import AWS_LIMITS, S3Limits
+
+
+class Symlinks(Enum):
+    """What becomes of symbolic links, which a bucket has no place for."""
+
+    REPORT = "report"  # each is listed in failure.csv, and the import counts as partial
+    SKIP = "skip"  # counted only
+    RCLONE = "rclone"  # an object NAME.rclonelink with the target as content, as rclone --links writes and reads it
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """The options of import.
+
+    Attributes:
+        workers: threads that decompress and check.
+        requests: small objects under way at once.
+        memory_bytes: content held at once; a part more where parts are large.
+        incomplete: take a device whose last copy did not end, or that is not sealed.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+    filter: Filter = field(default_factory=Filter)
+    symlinks: Symlinks = Symlinks.REPORT
+    workers: int = 2
+    requests: int = 64
+    memory_bytes: int = 160 << 20
+    limits: S3Limits = AWS_LIMITS
+    incomplete: bool = False
+    dry_run: bool = False
