@@ -1,20 +1,27 @@
 # Everything runs in .venv; PYTHON picks the interpreter that makes it.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/ready
+READY := .venv/ready-dev
+DEMO := .venv/ready-demo
 
 .DEFAULT_GOAL := help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml
+$(BIN)/python:
 	$(PYTHON) -m venv .venv
+
+$(READY): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(READY)  ## the whole trip on a sample dataset: prepare, copy, seal, verify, import, compare
-	$(BIN)/python -m tests.demo
+$(DEMO): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+demo: $(DEMO)  ## the whole trip on a sample dataset: prepare, copy, seal, verify, carry, import, compare
+	$(BIN)/transfer demo
 
 test: $(READY)  ## the tests
 	$(BIN)/python -m tests.tools

@@ -56,8 +56,8 @@ def test_parts_cover_the_object_once_and_in_order(size: int, chunk: int) -> None
     assert [part.number for part in plan] == [*range(1, plan.part_count + 1)]
 
 
-@given(sizes, st.integers(20, 26).map(lambda power: 1 << power))
-def test_parts_are_64_mib_unless_that_makes_too_many(size: int, chunk: int) -> None:
+@given(sizes, st.integers(20, 25).map(lambda power: 1 << power))
+def test_parts_have_the_target_size_unless_that_makes_too_many(size: int, chunk: int) -> None:
     plan = plan_parts(size, chunk)
     if size <= AWS_LIMITS.parts_max * TARGET_PART_SIZE_BYTES:
         assert plan.part_size_bytes == TARGET_PART_SIZE_BYTES
@@ -67,8 +67,8 @@ def test_parts_are_64_mib_unless_that_makes_too_many(size: int, chunk: int) -> N
 
 def test_figures_of_the_default_chunk() -> None:
     assert plan_parts(CHUNK, CHUNK).single_put
-    assert plan_parts(64 * MIB, CHUNK).single_put
-    assert not plan_parts(64 * MIB + 1, CHUNK).single_put
+    assert plan_parts(TARGET_PART_SIZE_BYTES, CHUNK).single_put
+    assert not plan_parts(TARGET_PART_SIZE_BYTES + 1, CHUNK).single_put
     assert plan_parts(48 * 1024 * GIB, CHUNK).part_size_bytes == 5040 * MIB
 
 

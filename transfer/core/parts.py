@@ -4,8 +4,8 @@ A part is k whole chunks, so that every part is made of whole frames of a pack a
 the chunks' own. Parts are uniform (the last may be shorter) and numbered from 1; this is what ListParts can
 be compared with on resume, and what some stores insist on.
 
-    k = ceil(size / (parts_max x chunk)), raised so that a part comes near 64 MiB and is never below the
-    store's minimum
+    k = ceil(size / (parts_max x chunk)), raised so that a part comes near TARGET_PART_SIZE_BYTES and is never
+    below the store's minimum
 """
 
 from __future__ import annotations

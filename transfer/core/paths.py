@@ -1,13 +1,12 @@
 """Entry paths: the rules of FORMAT.md §5, and their two spellings in JSON.
 
-A path is bytes, relative, its components joined by "/"; a directory's path ends in "/". Plain byte comparison of such paths is
-the one order that every stream of the product has.
+A path is bytes, relative, its components joined by "/"; a directory's path ends in "/". Plain byte comparison
+of such paths is the one order that every stream of the product has.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 from transfer.errors import FormatError
@@ -56,7 +55,7 @@ def from_text(text: str, encoded: str) -> bytes:
     """Path bytes from their JSON spelling: exactly one of the two is given.
 
     Raises:
-        FormatError: neither or both are given, or the base64 is broken or hides valid UTF-8.
+        FormatError: neither or both are given, or the base64 is not the one spelling of bytes that are not UTF-8.
     """
     if text and not encoded:
         return text.encode()
@@ -64,8 +63,10 @@ def from_text(text: str, encoded: str) -> bytes:
         raise FormatError("a record must carry either a path or a path_base64")
     try:
         path = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a character beyond ASCII
         raise FormatError(f"path_base64 is not base64: {encoded[:80]!r}") from None
+    if base64.b64encode(path) != encoded.encode():  # stray bits in the last digit: one path, one spelling
+        raise FormatError(f"path_base64 is not the base64 of any bytes: {encoded[-80:]!r}")
     try:
         path.decode()
     except UnicodeDecodeError:

@@ -6,13 +6,20 @@ The classes carry the types and ranges; `transfer.formats.segment` turns them in
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from transfer.core.paths import from_text
+from transfer.core.paths import MAX_PATH_BYTES, from_text
 
 FORMAT_VERSION = 1
+
+
+def _hex(digits: int) -> Meta:
+    """So many lower-case hex digits. The digits themselves are checked where sums are used: a pattern costs more than all else."""
+    pattern = {"pattern": f"^[0-9a-f]{{{digits}}}$"}
+    return Meta(min_length=digits, max_length=digits, extra_json_schema=pattern)
+
 
 Size = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -20,12 +27,20 @@ Id32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Id64 = Annotated[int, Meta(ge=0)]
 Mode = Annotated[int, Meta(ge=0, le=0o7777)]
 Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Digest = Annotated[str, Meta(min_length=64, max_length=64)]
-Crc64 = Annotated[str, Meta(min_length=16, max_length=16)]
-Crc32 = Annotated[str, Meta(min_length=8, max_length=8)]
+Digest = Annotated[str, _hex(64)]
+Crc64 = Annotated[str, _hex(16)]
+Crc32 = Annotated[str, _hex(8)]
 Reason = Annotated[str, Meta(min_length=1, max_length=64)]
 Detail = Annotated[str, Meta(max_length=4096)]
 Name = Annotated[str, Meta(max_length=256)]
+Text = Annotated[str, Meta(min_length=1, max_length=MAX_PATH_BYTES)]
+"""A path as text. Empty stands for "not given" in the classes, and is refused in the JSON."""
+Base64 = Annotated[str, Meta(min_length=1, max_length=(MAX_PATH_BYTES + 2) // 3 * 4)]
+Timestamp = Annotated[
+    str,
+    Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z(?!\n)$", max_length=27),
+]
+"""RFC 3339 in UTC."""
 
 B, H, C, P, E = "B", "H", "C", "P", "E"
 """Frame kinds of FORMAT.md §7: batch, headers, content, padding, end of archive."""
@@ -41,14 +56,14 @@ class Frame(Record, kw_only=True, tag="frame"):
     type: Annotated[str, Meta(pattern="^[BHCPE]$")]
     offset: Size
     stored_bytes: Annotated[int, Meta(ge=1, le=2**32 - 1)]
-    bytes: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    bytes: Annotated[int, Meta(ge=1, le=2**32 - 1)]
 
 
 class Entry(Record, kw_only=True):
     """A record with a path."""
 
-    path: str = ""
-    path_base64: str = ""
+    path: Text = ""
+    path_base64: Base64 = ""
 
     @property
     def path_bytes(self) -> bytes:
@@ -111,8 +126,8 @@ class Directory(Metadata, kw_only=True, tag="directory"):
 class Symlink(Metadata, kw_only=True, tag="symlink"):
     """A symbolic link; its target is never resolved."""
 
-    target: str = ""
-    target_base64: str = ""
+    target: Text = ""
+    target_base64: Base64 = ""
 
     @property
     def target_bytes(self) -> bytes:
@@ -124,8 +139,8 @@ class Hardlink(Metadata, kw_only=True, tag="hardlink"):
     """One more name of a file record that sorts before it."""
 
     size_bytes: Size
-    target: str = ""
-    target_base64: str = ""
+    target: Text = ""
+    target_base64: Base64 = ""
     inode: Id64
     volume: Id64
 
@@ -162,21 +177,21 @@ class End(Record, kw_only=True, tag="end"):
 class Header(Record, kw_only=True, tag="segment"):
     """The first line of a segment: which pack it describes, and how that pack begins, ends and hashes."""
 
-    format_version: int
+    format_version: Literal[1]
     device_id: Annotated[str, Meta(min_length=36, max_length=36)]
     sequence: Annotated[int, Meta(ge=0, le=99_999_999)]
     run: Annotated[int, Meta(ge=1, le=2**31)]
-    run_started: Annotated[str, Meta(max_length=40)]
+    run_started: Timestamp
     run_complete: bool
     source: Annotated[str, Meta(max_length=8192)]
     starts_with_member: bool
     ends_with_member: bool
     pack_size_bytes: Size
     pack_blake3: Digest
-    first_path: str = ""
-    first_path_base64: str = ""
-    last_path: str = ""
-    last_path_base64: str = ""
+    first_path: Text = ""
+    first_path_base64: Base64 = ""
+    last_path: Text = ""
+    last_path_base64: Base64 = ""
     chunk_size_bytes: Size
     entries: Count
     content_bytes: Size

@@ -1,7 +1,7 @@
 """A limit on bytes a second, shared by all connections of a store.
 
 `Pace.take` is awaited by the transport for every slice of a body that it sends or receives, so that a line is
-filled evenly; taken for a whole part at once, a slow limit would send 64 MiB in one gulp and then pause.
+filled evenly; taken for a whole part at once, a slow limit would send many MiB in one gulp and then pause.
 Callers are served in the order they came, each for one slice: none of them starves.
 """
 
@@ -56,7 +56,7 @@ class Pace:
 
     def _fill(self, rate: float) -> None:
         now = self._clock()
-        self._tokens = min(self._tokens + (now - self._filled_at) * rate, 1e12)
+        self._tokens = min(self._tokens + (now - self._filled_at) * rate, self._burst_s * rate)
         self._filled_at = now
 
     def _until_positive_s(self, rate: float) -> float:
