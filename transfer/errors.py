@@ -10,6 +10,7 @@
     ├── AccessError              12   credentials are missing, or access was denied
     └── StoreError                1   an object store answered with an error
         ├── StoreUnreachableError 1   no answer at all
+        ├── BusyError             1   it asks for fewer requests (503, 429)
         ├── NotFoundError         1   no such bucket, object or upload
         ├── PreconditionError     1   the object is already there (412), or a race was lost (409)
         └── ChecksumRejectedError 4   the store received other bytes than we sent
@@ -107,3 +108,23 @@ class ChecksumRejectedError(StoreError):
     """The store received other bytes than were sent (BadDigest and its kin)."""
 
     exit_code = 4
+
+
+class BusyError(StoreError):
+    """The store asks for fewer requests (503, 429).
+
+    Attributes:
+        retry_after_s: how long it asks to be left alone, where it says so.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str = "",
+        status: int = 503,
+        code: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(what, remedy=remedy, status=status, code=code)
+        self.retry_after_s = retry_after_s

@@ -6,7 +6,6 @@ import random
 import pytest
 
 from transfer.core.retry import (
-    BusyError,
     Verdict,
     backoff,
     classify,
@@ -16,6 +15,7 @@ from transfer.core.retry import (
 )
 from transfer.errors import (
     AccessError,
+    BusyError,
     ChecksumRejectedError,
     IntegrityError,
     NotFoundError,

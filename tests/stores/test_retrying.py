@@ -10,9 +10,8 @@ import pytest
 
 from tests.simulators.faults import Fault, Trouble
 from tests.simulators.strict_s3 import StrictServer
-from transfer.core.retry import BusyError
 from transfer.core.sizes import MIB
-from transfer.errors import NotFoundError, StoreError, StoreUnreachableError
+from transfer.errors import BusyError, NotFoundError, StoreError, StoreUnreachableError
 from transfer.stores.checksums import checksums_of
 from transfer.stores.contract import Store
 from transfer.stores.memory import MemoryStore

@@ -13,12 +13,12 @@ import pytest
 from tests.simulators.faults import Fault, Trouble
 from tests.simulators.strict_s3 import StrictServer
 from transfer.core.object_metadata import ObjectMetadata
-from transfer.core.retry import BusyError
 from transfer.core.s3_limits import S3Limits
 from transfer.core.sigv4 import Credentials
 from transfer.core.sizes import MIB
 from transfer.errors import (
     AccessError,
+    BusyError,
     NotFoundError,
     PreconditionError,
     StoreError,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from transfer.errors import StoreError, StoreUnreachableError, TransferError
+from transfer.errors import BusyError, StoreError, StoreUnreachableError, TransferError
 
 
 class Verdict(Enum):
@@ -22,26 +22,6 @@ class Verdict(Enum):
     REFRESH_CREDENTIALS = "refresh the credentials, then retry"
     SET_CLOCK = "the clock of this machine is wrong"
     OTHER_REGION = "the bucket is in another region"
-
-
-class BusyError(StoreError):
-    """The store asks for fewer requests (503, 429).
-
-    Attributes:
-        retry_after_s: how long it asks to be left alone, where it says so.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        remedy: str = "",
-        status: int = 503,
-        code: str = "",
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(what, remedy=remedy, status=status, code=code)
-        self.retry_after_s = retry_after_s
 
 
 _BY_CODE = {

@@ -108,13 +108,13 @@ class AwsChain:
         except BotoCoreError as error:
             raise AccessError(
                 f"no credentials from {self._where()}: {error}",
-                remedy="sign in again, or name another --profile",
+                remedy="sign in again, or name another --aws-profile",
             ) from None
         if not found or not found.access_key:
             raise AccessError(
                 f"no credentials from {self._where()}; tried the environment (AWS_ACCESS_KEY_ID), the shared "
                 "files, SSO, credential processes, container and instance roles",
-                remedy="set them, name a --profile, or say --no-sign-request for a public bucket",
+                remedy="set them, name a --aws-profile, or say --no-sign-request for a public bucket",
             )
         return Credentials(found.access_key, found.secret_key, found.token)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transfer.core.retry import BusyError, Verdict, classify, parse_retry_after
+from transfer.core.retry import Verdict, classify, parse_retry_after
 from transfer.errors import (
     AccessError,
+    BusyError,
     ChecksumRejectedError,
     NotFoundError,
     PreconditionError,
@@ -20,8 +21,8 @@ from transfer.stores.xml import Element, XmlError, parse
 _TEXT_CHARS = 300  # of the store's own words that go into an error
 
 _ACCESS_REMEDIES = {
-    "InvalidAccessKeyId": "the endpoint does not know this access key: check --profile and --endpoint-url",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key: check --profile",
+    "InvalidAccessKeyId": "the endpoint does not know this key: check --aws-profile and --endpoint-url",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key: check --aws-profile",
     "ExpiredToken": "the credentials have expired: sign in again",
     "RequestTimeTooSkewed": "set the clock of this machine: it differs from the endpoint's by minutes",
     "RequestExpired": "set the clock of this machine: it differs from the endpoint's by minutes",
@@ -69,7 +70,7 @@ def to_error(answer: Answer, endpoint: Endpoint, doing: str) -> TransferError:
     said = _clip(" ".join(filter(None, (str(status), code, document.value("Message")))))
     what = f"{doing} at {endpoint}: {said}"
     if status in {401, 403} or code in _ACCESS_CODES:
-        default = "check --profile, and that its policy allows this in the bucket"
+        default = "check --aws-profile, and that its policy allows this in the bucket"
         return AccessError(what, remedy=_ACCESS_REMEDIES.get(code, default))
     if code in _CHECKSUM_CODES:
         return ChecksumRejectedError(
