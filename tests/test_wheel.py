@@ -47,7 +47,9 @@ def test_the_wheel_works_alone(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_schemas_are_inside(installed: Path, tmp_path: Path) -> None:
-    listing = "from transfer.formats.packaged import packaged_names; print(*packaged_names('schemas', '.json'))"
+    listing = (
+        "from transfer.formats.packaged import packaged_names; print(*packaged_names('schemas', '.json'))"
+    )
     names = run(str(installed / "python"), "-c", listing, cwd=tmp_path).split()
     assert names
     assert len(names) == len(list((ROOT / "manifests" / "schemas").glob("*.json")))

@@ -7,6 +7,7 @@ with the same line: none is skipped in silence. When all is there it only looks,
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -20,12 +21,14 @@ PACKAGES = {
     "busybox": "busybox",
     "dash": "dash",
     "fusefat": "fusefat",
+    "initdb": "postgresql",
     "losetup": "mount",
     "mkfs.exfat": "exfatprogs",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.vfat": "dosfstools",
     "mount": "mount",
     "mount.exfat-fuse": "exfat-fuse",
+    "setpriv": "util-linux",
     "strace": "strace",
     "tar": "tar",
     "zstd": "zstd",
@@ -34,10 +37,13 @@ PACKAGES = {
 # Debian keeps mkfs and mount helpers where only root's PATH leads.
 _SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 
+# It keeps PostgreSQL's server where nobody's PATH leads, a directory for each version.
+_SERVER_PROGRAMS = "/usr/lib/postgresql/*/bin"
+
 
 def find_tool(name: str) -> str | None:
     """The path of a program, or None where it is missing."""
-    return shutil.which(name, path=_SEARCH_PATH)
+    return shutil.which(name, path=os.pathsep.join([_SEARCH_PATH, *glob.glob(_SERVER_PROGRAMS)]))
 
 
 def require_tool(name: str) -> str:

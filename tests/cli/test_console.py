@@ -100,7 +100,7 @@ STATE = Progress("copy", 10, 2**30, 100, 2**31, current_path=b"a/b")
 @pytest.mark.parametrize(
     ("progress", "estimate", "text"),
     [
-        (Progress("copy"), Estimate(), "0 files, 0 B"),
+        (Progress("copy"), Estimate(), "0 B"),
         (STATE, Estimate(), "10 of 100 files, 1.00 GiB of 2.00 GiB"),
         (
             replace(STATE, stored_bytes=2**29, failures=1200, is_total_final=False),

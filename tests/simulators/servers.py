@@ -46,6 +46,7 @@ def rclone_s3(directory: str | os.PathLike[str]) -> Iterator[S3Server]:
     command = [
         program("rclone"), "serve", "s3", os.fspath(directory),
         "--config", os.devnull,
+        "--no-unicode-normalization",  # without it two names that look alike become one object
         "--addr", f"127.0.0.1:{port}",
         "--auth-key", f"{server.access_key},{server.secret_key}",
     ]  # fmt: skip

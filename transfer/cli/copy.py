@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
 def copy(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The folder whose content is copied.")],
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="A prepared device.")],
+    *,
     include: IncludeOption = None,
     include_from: IncludeFromOption = None,
     exclude: ExcludeOption = None,
@@ -51,7 +52,9 @@ def copy(
     filter_from: FilterFromOption = None,
     min_size: MinSizeOption = None,
     max_size: MaxSizeOption = None,
-    checksum: Annotated[bool, typer.Option("--checksum", "-c", help="Compare content, not size and time.")] = False,
+    checksum: Annotated[
+        bool, typer.Option("--checksum", "-c", help="Compare content, not size and time.")
+    ] = False,
     copy_links: Annotated[bool, typer.Option("--copy-links", "-L", help="Follow symbolic links.")] = False,
     one_file_system: Annotated[
         bool, typer.Option("--one-file-system", "-x", help="Stay on the source's own file system.")
@@ -116,7 +119,9 @@ def _announce(console: Console, found: CopyResult) -> None:
         where = f"behind {display(found.resumed_after)}" if found.resumed_after else "from the start"
         console.note(f"found {found.packs_found} committed packs; run {found.run} goes on {where}")
     elif found.packs_found:
-        console.note(f"found {found.packs_found} committed packs; run {found.run} adds what is new or changed")
+        console.note(
+            f"found {found.packs_found} committed packs; run {found.run} adds what is new or changed"
+        )
 
 
 def _document(result: CopyResult, dry_run: bool) -> dict[str, Any]:
@@ -140,12 +145,14 @@ def _lines(result: CopyResult, dry_run: bool) -> list[str]:
     if dry_run:
         return [
             f"would copy {result.left_files:,} files, {format_size(result.left_bytes)} "
-            f"({result.left_entries:,} entries to look at, {result.unchanged:,} files are on the device already)"
+            f"({result.left_entries:,} entries to look at, "
+            f"{result.unchanged:,} files are on the device already)"
         ]
     line = f"copied {result.entries:,} entries, {result.files:,} files, {format_size(result.bytes)}"
     if result.bytes and result.elapsed_s > 0:
         ratio = f"stored in {format_size(result.stored_bytes)}"
-        line += f", {ratio}, in {format_duration(result.elapsed_s)}, {format_rate(result.bytes / result.elapsed_s)}"
+        rate = format_rate(result.bytes / result.elapsed_s)
+        line += f", {ratio}, in {format_duration(result.elapsed_s)}, {rate}"
     return [line] + ([f"{result.unchanged:,} files were on the device already"] if result.unchanged else [])
 
 
@@ -158,14 +165,18 @@ def _conclude(console: Console, result: CopyResult, device: str, dry_run: bool) 
     for problem in result.problems[:_SHOWN_PROBLEMS]:
         detail = f": {problem.detail}" if problem.detail else ""
         console.warn(f"{problem.kind}: {display(problem.path)} ({problem.reason}{detail})")
-    counts = [(result.failed, "failed"), (result.changed, "changed while being read"), (result.skipped, "skipped")]
+    counts = [
+        (result.failed, "failed"),
+        (result.changed, "changed while being read"),
+        (result.skipped, "skipped"),
+    ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     if told:
         hint = "" if dry_run else f"; `transfer ls --problems {device}` lists them all"
         console.warn(f"not copied as they should be: {told}{hint}")
     if result.full:
         raise DeviceFullError(
-            f"device {device} is full: {result.left_files:,} files, {format_size(result.left_bytes)} are left to copy",
+            f"device {device} is full: {result.left_files:,} files, {format_size(result.left_bytes)} left",
             remedy="seal it and continue on another device",
         )
     return 3 if result.is_partial else 0

@@ -44,7 +44,7 @@ def demo(
     place = os.path.abspath(folder) if folder else tempfile.mkdtemp(prefix="transfer-demo-")
     os.makedirs(place, exist_ok=True)
     if os.listdir(place):
-            raise UsageError(f"{place} is not empty", remedy="give the demo a folder of its own")
+        raise UsageError(f"{place} is not empty", remedy="give the demo a folder of its own")
     try:
         _Trip(place, rclone).run()
     finally:
@@ -52,7 +52,9 @@ def demo(
             shutil.rmtree(place, ignore_errors=True)
     console = Console()
     console.line("")
-    console.line(f"That was the whole trip. {'Look around in ' + place if keep else 'Everything was removed again.'}")
+    console.line(
+        f"That was the whole trip. {'Look around in ' + place if keep else 'Everything was removed again.'}"
+    )
     return 0
 
 
@@ -72,13 +74,18 @@ class _Trip:
         self._place = place
         self._console = Console()
         self._environment = dict(
-            os.environ, AWS_ACCESS_KEY_ID=_KEYS[0], AWS_SECRET_ACCESS_KEY=_KEYS[1], AWS_DEFAULT_REGION="us-east-1"
+            os.environ,
+            AWS_ACCESS_KEY_ID=_KEYS[0],
+            AWS_SECRET_ACCESS_KEY=_KEYS[1],
+            AWS_DEFAULT_REGION="us-east-1",
         )
 
     def run(self) -> None:
         os.makedirs(self._at("site-b/buckets/archive"))
         os.makedirs(self._at("site-a/ssd"))
-        self._say("A sample dataset: readings, images, one large recording, and names that break weaker tools.")
+        self._say(
+            "A sample dataset: readings, images, one large recording, and names that break weaker tools."
+        )
         files, size = make_dataset(self._at("site-a/survey"))
         self._console.line(f"  site-a/survey: {files:,} files, {size / 1e6:,.0f} MB")
         self._fill()
@@ -105,10 +112,18 @@ class _Trip:
     def _import(self, endpoint: str) -> None:
         self._say("At the destination: into a bucket, verified on the way.")
         self._transfer(
-            "import", "site-b/ssd", "s3://archive/survey", "--endpoint-url", endpoint, "--report", "site-b/report"
+            "import",
+            "site-b/ssd",
+            "s3://archive/survey",
+            "--endpoint-url",
+            endpoint,
+            "--report",
+            "site-b/report",
         )
         self._say("Somebody else's program compares every byte of the bucket with the source.")
-        remote = f":s3,provider=Rclone,endpoint='{endpoint}',env_auth=true,force_path_style=true:archive/survey"
+        remote = (
+            f":s3,provider=Rclone,endpoint='{endpoint}',env_auth=true,force_path_style=true:archive/survey"
+        )
         command = [self._rclone, "check", "--download", "--config", os.devnull, "site-a/survey", remote]
         self._show("rclone check --download site-a/survey s3:archive/survey", command)
         self._say("The report.")
@@ -122,18 +137,25 @@ class _Trip:
             return
         os.mkdir(self._at("restored"))
         self._show("sh site-b/ssd/recover.sh restored", ["sh", "site-b/ssd/recover.sh", "restored"])
-        self._show("diff -r site-a/survey restored && echo no difference", ["diff", "-r", "site-a/survey", "restored"])
+        self._show(
+            "diff -r site-a/survey restored && echo no difference",
+            ["diff", "-r", "site-a/survey", "restored"],
+        )
         self._console.line("no difference")
 
     def _transfer(self, *words: str) -> None:
-        self._show(shlex.join(("transfer", *words)), [sys.executable, "-m", "transfer.cli", *words, "--no-progress"])
+        self._show(
+            shlex.join(("transfer", *words)), [sys.executable, "-m", "transfer.cli", *words, "--no-progress"]
+        )
 
     def _show(self, shown: str, command: list[str]) -> None:
-        """Show a command, run it in the demo's folder, its output as it comes; stop the demo when it fails."""
+        """Show a command, run it in the demo's folder, its output as it comes; a failure stops the demo."""
         if "--no-progress" in command and command[3] in ("prepare", "seal", "info"):
             command = command[:-1]
         self._console.line(f"$ {shown}")
-        ended = subprocess.run(command, cwd=self._place, env=self._environment, check=False, stderr=sys.stdout)
+        ended = subprocess.run(
+            command, cwd=self._place, env=self._environment, check=False, stderr=sys.stdout
+        )
         if ended.returncode:
             raise TransferError(f"the demo stopped: {shown} ended with exit code {ended.returncode}")
 
@@ -187,7 +209,13 @@ def make_dataset(root: str) -> tuple[int, int]:
         _write(f"{root}/station-{station:02}/overview.jpg", chance.randbytes(1_500_000 + station * 50_000))
     _write(f"{root}/recording.raw", chance.randbytes(64 << 20) + bytes(64 << 20) + chance.randbytes(32 << 20))
     _write(f"{root}/notes.txt", b"what the survey was about\n")
-    for name in ("-leading dash", "with \"quotes\" and 'more'", "back\\slash", "\u00e9t\u00e9 \u2600 \u6d4b\u91cf", "a b/c d"):
+    for name in (
+        "-leading dash",
+        "with \"quotes\" and 'more'",
+        "back\\slash",
+        "\u00e9t\u00e9 \u2600 \u6d4b\u91cf",
+        "a b/c d",
+    ):
         os.makedirs(os.path.dirname(f"{root}/odd names/{name}"), exist_ok=True)
         _write(f"{root}/odd names/{name}", name.encode())
     os.link(f"{root}/notes.txt", f"{root}/same notes.txt")

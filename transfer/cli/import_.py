@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from transfer.jobs.import_.outcome import Outcome
 
 _SHOWN_FAILURES = 20
+_SHOWN_CHARS = 300  # of one of them: a path may have 65,535 bytes
 
 
 def register(app: typer.Typer) -> None:
@@ -53,13 +54,15 @@ def import_(
     region: RegionOption = None,
     no_sign_request: NoSignRequestOption = False,
     report: Annotated[
-        str | None, typer.Option("--report", metavar="DIR", help="Write report.json, success.csv and failure.csv there.")
+        str | None,
+        typer.Option("--report", metavar="DIR", help="Write report.json, success.csv and failure.csv there."),
     ] = None,
     symlinks: Annotated[
         str, typer.Option("--symlinks", metavar="report|skip|rclone", help="What becomes of symbolic links.")
     ] = "report",
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Take a device that is not sealed or whose last copy did not end.")
+        bool,
+        typer.Option("--incomplete", help="Take a device that is not sealed or whose last copy did not end."),
     ] = False,
     include: IncludeOption = None,
     include_from: IncludeFromOption = None,
@@ -110,21 +113,38 @@ def import_(
     if dry_run:
         return _dry_run(console, device, options)
     with console.progress() as show:
-        outcome = asyncio.run(_run(device, options, opening, report, show))
+        try:
+            outcome = asyncio.run(_run(console, device, options, opening, report, show))
+        except asyncio.CancelledError:  # by SIGTERM; an interrupt from the terminal is a KeyboardInterrupt
+            raise KeyboardInterrupt from None
     return _conclude(console, outcome, report)
 
 
 async def _run(
-    device: str, options: ImportOptions, opening: dict[str, Any], report: str | None, show: Callable[[Progress], None]
+    console: Console,
+    device: str,
+    options: ImportOptions,
+    opening: dict[str, Any],
+    report: str | None,
+    show: Callable[[Progress], None],
 ) -> Outcome:
+    import asyncio
+    import signal
+
     from transfer.jobs.import_.job import Import
     from transfer.stores.open import open_store
 
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     store = await open_store(options.bucket, **opening)
+    job = Import(device, store, options, report, show)
     try:
-        return await Import(device, store, options, report, show).run()
+        return await job.run()
     finally:
         await store.aclose()
+        for left in job.outcome.uploads_left:
+            console.warn(f"an upload in parts may be left at the store: {left}")
 
 
 def _symlinks(text: str) -> Any:
@@ -134,7 +154,8 @@ def _symlinks(text: str) -> Any:
     try:
         return Symlinks(text)
     except ValueError:
-        raise UsageError(f"--symlinks {text!r} is not possible", remedy="say report, skip or rclone") from None
+        what = f"--symlinks {text!r} is not possible"
+        raise UsageError(what, remedy="say report, skip or rclone") from None
 
 
 def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
@@ -142,8 +163,10 @@ def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
     from transfer.jobs.import_.dry_run import measure
 
     measured = measure(device, options)
-    for refused in measured.refused:
-        console.warn(f"would refuse {refused.key}: {refused.error}")
+    for finding in measured.findings[:_SHOWN_FAILURES]:
+        console.warn(f"the device is damaged: {finding}")
+    for refused in measured.refused[:_SHOWN_FAILURES]:
+        console.warn(_clip(f"would refuse {refused.key}: {refused.error}"))
     console.result(
         measured,
         [
@@ -151,28 +174,37 @@ def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
             f"to s3://{options.bucket}/{options.prefix}; {measured.refusals:,} entries could not go"
         ],
     )
+    if measured.findings:
+        return 4
     return 3 if measured.refusals else 0
 
 
 def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
     from transfer.core.sizes import format_size
 
-    hidden = ("rows", "observe", "total_files", "total_bytes")
+    hidden = ("rows", "observe", "total_files", "total_bytes", "bytes_of_parts")
     document = {name: value for name, value in vars(outcome).items() if name not in hidden}
-    lines = [f"imported {outcome.objects:,} objects, {format_size(outcome.bytes)}, into s3://{outcome.bucket}"]
-    if outcome.objects:
-        how = "nothing: only the answers were compared" if outcome.verified_by == "none" else outcome.verified_by
+    size = format_size(outcome.bytes)
+    lines = [f"imported {outcome.objects:,} objects, {size}, into s3://{outcome.bucket}"]
+    if outcome.verified_by:
+        how = "ETags alone, it checks no sums" if outcome.verified_by == "none" else outcome.verified_by
         lines.append(f"  verified on the device by BLAKE3, at the store by {how}")
     if outcome.superseded:
-        lines.append(f"  {outcome.superseded:,} files were replaced by a later run of the device and not sent")
+        lines.append(f"  {outcome.superseded:,} files were replaced by a later run and not sent")
     console.result(document, lines)
     for finding in outcome.findings[:_SHOWN_FAILURES]:
         console.warn(f"the device is damaged: {finding}")
     for failure in outcome.failures[:_SHOWN_FAILURES]:
-        console.warn(f"not imported: {failure.key}: {failure.error}")
+        console.warn(_clip(f"not imported: {failure.key}: {failure.error}"))
     if outcome.failed or outcome.findings:
         where = f"{report}/failure.csv lists them" if report else "--report DIR lists them all"
         console.warn(f"{outcome.failed:,} entries are not in the bucket as they should be; {where}")
     if outcome.integrity_failures:
         return 4
     return 3 if outcome.failed else 0
+
+
+def _clip(text: str) -> str:
+    """A line for people; the report has it whole. What is wrong stands at its end."""
+    half = _SHOWN_CHARS // 2
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:half]} ... {text[-half:]}"

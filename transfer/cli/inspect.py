@@ -107,4 +107,5 @@ def _line(path: bytes, record: Entry, *, long: bool) -> str:
     except (OverflowError, ValueError):  # before year 1 or beyond 9999
         time = f"@{seconds}"
     changed = "  [changed while being read]" if getattr(record, "changed", False) else ""
-    return f"{type(record).__name__.lower():9}  {record.mode:04o}  {owner:17}  {size:>15,}  {time:19}  {name}{changed}"
+    kind = type(record).__name__.lower()
+    return f"{kind:9}  {record.mode:04o}  {owner:17}  {size:>15,}  {time:19}  {name}{changed}"

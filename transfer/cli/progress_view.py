@@ -25,7 +25,8 @@ def figures(progress: Progress, estimate: Estimate) -> str:
     """A state in one line: files, failures, bytes, rate, compression ratio, what remains."""
     files = _of(f"{progress.files_done:,}", progress.files_total, "{:,}".format, progress.is_total_final)
     size = _of(format_size(progress.bytes_done), progress.bytes_total, format_size, progress.is_total_final)
-    parts = [f"{files} files"]
+    counts_files = progress.files_done or progress.files_total is not None
+    parts = [f"{files} files"] if counts_files else []
     if progress.failures:
         parts.append(f"{progress.failures:,} failed")
     parts.append(size)

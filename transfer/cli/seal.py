@@ -32,12 +32,15 @@ def seal(
     sealed = run(device, allow_incomplete=incomplete, dry_run=dry_run)
     document, totals = sealed.document, sealed.document.totals
     lines = [
-        f"{'would seal' if dry_run else 'sealed'} {device}: {len(document.packs):,} packs, {totals.entries:,} entries, "
-        f"{format_size(totals.content_bytes)} in {format_size(totals.stored_bytes)}",
+        f"{'would seal' if dry_run else 'sealed'} {device}: {len(document.packs):,} packs, "
+        f"{totals.entries:,} entries, {format_size(totals.content_bytes)} in "
+        f"{format_size(totals.stored_bytes)}",
         f"  SEAL.json has BLAKE3 {sealed.blake3}",
     ]
     if totals.failed or totals.skipped:
-        lines.append(f"  not on it: {totals.failed:,} failed, {totals.skipped:,} skipped (transfer ls --problems)")
+        lines.append(
+            f"  not on it: {totals.failed:,} failed, {totals.skipped:,} skipped (transfer ls --problems)"
+        )
     summary = {
         "sealed": not dry_run,
         "seal_blake3": sealed.blake3,

@@ -1,1 +1,1 @@
-"""Pure rules: functions over bytes and values. No disks, sockets, clocks, randomness (design rule held by import-linter)."""
+"""Pure rules: functions over bytes and values. No disks, sockets, clocks, randomness."""

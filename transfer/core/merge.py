@@ -15,8 +15,8 @@ PathRecord = tuple[bytes, Entry]
 def merge_runs(runs: Sequence[Iterator[PathRecord]]) -> Iterator[PathRecord]:
     """The merged view of runs given oldest first, each sorted by path.
 
-    For each path the newest entry; none after a `removed`. A `failed` or `skipped` is given beside the older entry,
-    behind it, when nothing newer was stored; so a path comes at most twice.
+    For each path the newest entry; none after a `removed`. A `failed` or `skipped` is given beside the older
+    entry, behind it, when nothing newer was stored; so a path comes at most twice.
     """
     if len(runs) == 1:
         return (item for item in runs[0] if not isinstance(item[1], Removed))

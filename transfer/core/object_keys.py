@@ -1,4 +1,4 @@
-"""Entry paths to object keys: prefix and path, byte for byte as text; never mangled, refused with a reason instead."""
+"""Entry paths to object keys: prefix and path as text; never mangled, refused with a reason instead."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def from_text(text: str, encoded: str) -> bytes:
     """Path bytes from their JSON spelling: exactly one of the two is given.
 
     Raises:
-        FormatError: neither or both are given, or the base64 is not the one spelling of bytes that are not UTF-8.
+        FormatError: neither or both are given, or the base64 is broken or hides valid UTF-8.
     """
     if text and not encoded:
         return text.encode()

@@ -1,25 +1,26 @@
-"""What must be true of the records of a device, in order (FORMAT.md §5, §7, §10): a state machine over records.
+"""What must be true of a device's records, in order (FORMAT.md §5, §7, §10): a state machine over records.
 
-It takes headers and records one by one, across all segments of a device, and raises FormatError at the first that breaks a rule.
-I/O, digests of stored files and the content of frames are elsewhere. Rules upheld:
+It takes headers and records one by one, across all segments of a device, and raises FormatError at the first
+that breaks a rule. I/O, digests of stored files and the content of frames are elsewhere. Rules upheld:
 
-- segments are numbered without holes, runs never go back, and a pack begins inside a member only when the one before ended inside it;
-- frames lie end to end from the pack's first byte, are no larger than their kind allows, and E comes last or not at all;
-- every path obeys §5, and within a run paths strictly increase (a voided file may come again);
-- content of small files lies inside its B frame, behind what came before; chunks follow their begin without a gap, and the
-  closing file record agrees with them in size, count and both CRCs;
+- segments are numbered without holes, runs never go back nor on behind their end, and a pack begins inside a
+  member only when the one before, of the same run, ended inside it;
+- frames lie end to end from the pack's first byte, none is larger than its kind may be, E comes last or
+  never;
+- the frames of a large file's member add up to its content and padding; H and C frames have one record each;
+- every record obeys `record_rules`, and within a run paths strictly increase (a voided file may come again);
+- content of small files lies inside its B frame, behind what came before; chunks follow their begin without a
+  gap, and the closing file record agrees with the begin record and with its chunks;
 - the header's counts and first and last path are those of the records.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
-from awscrt.checksums import combine_crc32c, combine_crc64nvme
-
-from transfer.core.paths import check_path, display, to_text
+from transfer.core.open_file import OpenFile, hex_number
+from transfer.core.paths import display, to_text
+from transfer.core.record_rules import MAX_XATTRS_BYTES, check_record
 from transfer.core.records import (
     AnyRecord,
     B,
@@ -35,15 +36,16 @@ from transfer.core.records import (
     H,
     Hardlink,
     Header,
-    Metadata,
     P,
     Symlink,
     Void,
 )
 from transfer.errors import FormatError
 
+__all__ = ["MAX_XATTRS_BYTES", "StreamRules", "hex_number", "max_frame_bytes", "path_fields"]
+
 MIB = 1 << 20
-MAX_XATTRS_BYTES = 256 * 1024
+BLOCK_BYTES = 512
 END_OF_ARCHIVE_BYTES = 1024
 _SEEK_TABLE_FIXED_BYTES, _SEEK_TABLE_ENTRY_BYTES = 17, 8
 
@@ -61,59 +63,21 @@ def max_frame_bytes(kind: str, chunk_size_bytes: int) -> int:
             return chunk_size_bytes
 
 
-class OpenFile:
-    """A large file between its begin record and the record that closes it."""
-
-    def __init__(self, begin: Begin, path: bytes) -> None:
-        self.begin = begin
-        self.path = path
-        self.chunks = 0
-        self.bytes = 0
-        self.crc64nvme = 0
-        self.crc32c = 0
-
-    def add(self, chunk: Chunk, chunk_size_bytes: int) -> None:
-        """Take the next chunk.
-
-        Raises:
-            FormatError: it is not the next one, or not of the right size.
-        """
-        expected = min(chunk_size_bytes, self.begin.size_bytes - self.bytes)
-        if chunk.index != self.chunks or chunk.size_bytes != expected or not expected:
-            raise FormatError(f"chunk {chunk.index} of {display(self.path)} is out of place or of the wrong size")
-        self.crc64nvme = combine_crc64nvme(self.crc64nvme, hex_number(chunk.crc64nvme), chunk.size_bytes)
-        self.crc32c = combine_crc32c(self.crc32c, hex_number(chunk.crc32c), chunk.size_bytes)
-        self.chunks += 1
-        self.bytes += chunk.size_bytes
-
-    def close(self, record: File) -> None:
-        """Check the file record against what the chunks added up to.
-
-        Raises:
-            FormatError: they disagree.
-        """
-        stated = (record.size_bytes, record.chunks, hex_number(record.crc64nvme), hex_number(record.crc32c))
-        if self.bytes != self.begin.size_bytes or stated != (self.bytes, self.chunks, self.crc64nvme, self.crc32c):
-            raise FormatError(f"file record of {display(self.path)} disagrees with its chunks")
-
-
-def hex_number(text: str) -> int:
-    """The number that lower-case hex digits spell.
-
-    Raises:
-        FormatError: the text is anything else.
-    """
-    try:
-        number = int(text, 16)
-    except ValueError:
-        raise FormatError(f"not a checksum: {text!r}") from None
-    if f"{number:0{len(text)}x}" != text:
-        raise FormatError(f"not a checksum: {text!r}")
-    return number
+def path_fields(path: bytes, prefix: str = "") -> dict[str, Any]:
+    """The one field of a record that spells `path`: `path` or `path_base64`; with a prefix `target`, say."""
+    text, encoded = to_text(path)
+    name = prefix or "path"
+    return {name: text} if text else {f"{name}_base64": encoded}
 
 
 class StreamRules:
-    """Feed it `start`, `accept` for each record, `finish`, segment after segment."""
+    """Feed it `start`, `accept` for each record, `finish`, segment after segment.
+
+    Attributes:
+        sequence: number of the segment at hand, -1 before the first.
+        frame_index: number of the frame at hand in its pack, -1 before the first.
+        open_file: the large file at hand.
+    """
 
     def __init__(self, chunk_size_bytes: int) -> None:
         self.chunk_size_bytes = chunk_size_bytes
@@ -122,42 +86,56 @@ class StreamRules:
         self.run = 0
         self.frame: Frame | None = None
         self.frame_index = -1
+        self._run_is_over = False
         self._last_path = b""
         self._may_repeat = False
-        self._member_open = False
+        self._left_bytes = 0
+        """What the large member at hand still lacks: content and padding."""
         self._is_blind = False
+        """The begin of the large member at hand was lost with a broken segment."""
+
+    @property
+    def _member_is_open(self) -> bool:
+        return self.open_file is not None or self._left_bytes > 0 or self._is_blind
 
     def start(self, header: Header) -> None:
-        """A segment begins."""
+        """A segment begins.
+
+        Raises:
+            FormatError: it does not follow the one before.
+        """
         if header.sequence != self.sequence + 1:
             raise FormatError(f"segment {header.sequence} stands where {self.sequence + 1} is expected")
-        if header.run not in (self.run, self.run + 1) or not header.run:
-            raise FormatError(f"run {header.run} follows run {self.run}")
+        if header.run not in (self.run, self.run + 1) or (header.run == self.run and self._run_is_over):
+            over = ", which is over" if self._run_is_over else ""
+            raise FormatError(f"run {header.run} follows run {self.run}{over}")
         if header.chunk_size_bytes != self.chunk_size_bytes:
-            raise FormatError(f"chunk size {header.chunk_size_bytes} is not the device's {self.chunk_size_bytes}")
-        if header.run != self.run:
-            self._end_run()
-        if header.starts_with_member == self._member_open:
+            raise FormatError(
+                f"chunk size {header.chunk_size_bytes} is not the device's {self.chunk_size_bytes}"
+            )
+        if header.starts_with_member is self._member_is_open:
             raise FormatError("header is wrong about whether the pack starts with a member")
+        if header.run != self.run:
+            if not header.starts_with_member:
+                raise FormatError(f"run {header.run} begins inside a member of run {self.run}")
+            self._last_path, self._may_repeat = b"", False
         self.sequence, self.run = header.sequence, header.run
         self._header = header
         self.frame, self.frame_index, self._position = None, -1, 0
         self._content_end = 0
+        self._lacks_record = False
         self._entries = self._content_bytes = 0
-        self._first: bytes | None = None
+        self._paths: tuple[bytes, bytes] | None = None
 
     def skip_to(self, broken: Header, following: Header | None) -> None:
-        """Go on behind a segment that could not be followed to its end: what it left open is unknown, and taken from the next."""
+        """Go on behind a segment that could not be followed to its end.
+
+        What it left open is unknown, and taken from the header of the next one.
+        """
         self.sequence, self.run = broken.sequence, broken.run
         self._last_path = broken.paths[1] if broken.paths else b""
-        self._member_open = following is not None and not following.starts_with_member
         self._may_repeat = True
-        self._is_blind = self._member_open
-
-    def _end_run(self) -> None:
-        """A new run starts afresh, even when the one before was cut off inside a file."""
-        self.open_file, self._last_path, self._may_repeat = None, b"", False
-        self._member_open = False
+        self._is_blind = following is not None and not following.starts_with_member
 
     def accept(self, record: AnyRecord) -> None:
         """The next record of the segment.
@@ -175,36 +153,61 @@ class StreamRules:
     def _accept_frame(self, frame: Frame) -> None:
         if self.frame is not None and self.frame.type == E:
             raise FormatError("a frame follows the end of archive")
+        self._check_frame_is_told()
         if frame.offset != self._position:
-            raise FormatError(f"frame at {frame.offset} does not follow the one before, which ends at {self._position}")
+            raise FormatError(
+                f"frame at {frame.offset} does not follow the one before, which ends at {self._position}"
+            )
         limit = max_frame_bytes(frame.type, self.chunk_size_bytes)
         if frame.bytes > limit or frame.stored_bytes > frame.bytes + (frame.bytes >> 7) + 512:
             raise FormatError(f"frame at {frame.offset} is larger than a frame of kind {frame.type} may be")
-        if self._is_blind and frame.type not in (C, P):
-            self._is_blind = False
-        inside = self.open_file is not None or (self._is_blind and frame.type == C)
-        if (frame.type == C) is not inside and frame.type in (B, C, H, E):
-            raise FormatError(f"frame at {frame.offset} of kind {frame.type} is out of place")
         if frame.type == E and frame.bytes != END_OF_ARCHIVE_BYTES:
             raise FormatError("end of archive must be 1,024 bytes")
-        self._member_open = frame.type in (H, C, P)
+        self._place(frame)
+        self._lacks_record = frame.type in (H, C)
         self.frame, self._position, self._content_end = frame, frame.offset + frame.stored_bytes, 0
         self.frame_index += 1
 
+    def _check_frame_is_told(self) -> None:
+        """What an H or C frame holds must be told by a record: stock tools would restore it all the same."""
+        if self._lacks_record and self.frame is not None:
+            raise FormatError(f"frame at {self.frame.offset} of kind {self.frame.type} has no record")
+
+    def _place(self, frame: Frame) -> None:
+        """Whether a frame of this kind and size may stand here: each member's frames add up to its size."""
+        file = self.open_file
+        if frame.type in (C, P) and self._is_blind:
+            return
+        self._is_blind = False
+        match frame.type:
+            case "C":
+                fits = file is not None and frame.bytes == file.next_chunk_bytes(self.chunk_size_bytes)
+            case "P":
+                is_full = file is None or file.bytes == file.begin.size_bytes
+                fits = is_full and frame.bytes <= self._left_bytes
+            case _:
+                fits = not self._member_is_open
+        if not fits:
+            raise FormatError(f"frame at {frame.offset} of kind {frame.type} is out of place")
+        if frame.type in (C, P):
+            self._left_bytes -= frame.bytes
+
     def _accept_entry(self, record: Entry) -> None:
         path = record.path_bytes
-        if self.open_file is not None and path == self.open_file.path:
-            self._accept_continuation(record, self.open_file)
+        file = self.open_file
+        check_record(record, path)
+        if file is not None and path == file.path:
+            self._accept_continuation(record, file)
         elif self._is_blind and _continues(record):
-            self._count_blindly(record)
+            self._accept_blindly(record)
         else:
-            self._accept_next(record, check_path(path))
-        if self._first is None:
-            self._first = path
+            self._accept_next(record, path)
+        self._paths = (self._paths[0] if self._paths else path, path)
         self._last_path = path
 
-    def _count_blindly(self, record: Entry) -> None:
-        """The rest of a large file whose begin was lost with a broken segment: there is nothing to hold it against."""
+    def _accept_blindly(self, record: Entry) -> None:
+        """The rest of a large file whose begin was lost with a broken segment: nothing to hold it against."""
+        self._lacks_record = False
         if isinstance(record, File):
             self._count(record.size_bytes)
             self._is_blind = False
@@ -213,10 +216,9 @@ class StreamRules:
         """A chunk, the closing file record, or the void of the large file at hand."""
         match record:
             case Chunk():
-                if self.frame is None or self.frame.type != C or self.frame.bytes != record.size_bytes:
-                    raise FormatError(f"chunk of {display(file.path)} stands outside a frame of its size")
+                self._take_frame(C, file.path)
                 file.add(record, self.chunk_size_bytes)
-            case File(offset=None):
+            case File(offset=None) if not self._left_bytes:
                 file.close(record)
                 self.open_file = None
                 self._count(record.size_bytes)
@@ -228,31 +230,28 @@ class StreamRules:
     def _accept_next(self, record: Entry, path: bytes) -> None:
         if self.open_file is not None:
             raise FormatError(f"{display(path)} stands inside the large file {display(self.open_file.path)}")
-        repeats = path == self._last_path and (self._may_repeat or isinstance(record, Failed))
-        if path <= self._last_path and not repeats:
-            raise FormatError(f"{display(path)} is out of order behind {display(self._last_path)}")
-        self._may_repeat = False
-        if path.endswith(b"/") != isinstance(record, Directory) and isinstance(record, Metadata):
-            raise FormatError(f"{display(path)}: only a directory's path ends in a slash")
-        if isinstance(record, Metadata):
-            _check_xattrs(record)
+        self._check_order(record, path)
         match record:
             case File():
                 self._accept_small_file(record, path)
             case Begin():
-                self._expect(H, path)
+                self._take_frame(H, path)
                 self.open_file = OpenFile(record, path)
+                self._left_bytes = record.size_bytes + -record.size_bytes % BLOCK_BYTES
             case Chunk() | Void():
                 raise FormatError(f"{display(path)}: a chunk or void without its begin")
-            case Symlink() | Hardlink():
-                self._expect(B, path)
-                _check_target(record, path)
-                self._count(0)
-            case Directory():
+            case Symlink() | Hardlink() | Directory():
                 self._expect(B, path)
                 self._count(0)
             case _:  # removed, skipped and failed have nothing in the pack
                 pass
+
+    def _check_order(self, record: Entry, path: bytes) -> None:
+        """Paths increase; a voided file comes again, and so does a directory that could not be listed."""
+        repeats = self._may_repeat or (isinstance(record, Failed) and path.endswith(b"/"))
+        if path < self._last_path or (path == self._last_path and not repeats):
+            raise FormatError(f"{display(path)} is out of order behind {display(self._last_path)}")
+        self._may_repeat = False
 
     def _accept_small_file(self, record: File, path: bytes) -> None:
         frame = self._expect(B, path)
@@ -269,6 +268,13 @@ class StreamRules:
             raise FormatError(f"{display(path)} does not stand in a frame of kind {kind}")
         return self.frame
 
+    def _take_frame(self, kind: str, path: bytes) -> None:
+        """The frame at hand is this record's alone."""
+        self._expect(kind, path)
+        if not self._lacks_record:
+            raise FormatError(f"{display(path)} shares its frame of kind {kind} with another record")
+        self._lacks_record = False
+
     def _count(self, size_bytes: int) -> None:
         self._entries += 1
         self._content_bytes += size_bytes
@@ -280,41 +286,23 @@ class StreamRules:
             FormatError: the header says something else.
         """
         header = self._header
+        self._check_frame_is_told()
         table = _SEEK_TABLE_FIXED_BYTES + _SEEK_TABLE_ENTRY_BYTES * (self.frame_index + 1)
         if self.frame is None or self._position + table != header.pack_size_bytes:
             raise FormatError("the frames do not add up to the pack's size")
-        if (self.frame.type == E) != header.ends_with_member:
+        ends = self.frame.type == E
+        if ends is not header.ends_with_member or ends is self._member_is_open:
             raise FormatError("header is wrong about whether the pack ends with a member")
-        paths = None if self._first is None else (self._first, self._last_path)
-        if (header.entries, header.content_bytes, header.paths) != (self._entries, self._content_bytes, paths):
+        if header.run_complete and not ends:
+            raise FormatError("the run is said to be complete, inside a large file")
+        if (header.entries, header.content_bytes, header.paths) != (
+            self._entries,
+            self._content_bytes,
+            self._paths,
+        ):
             raise FormatError("header disagrees with the records about entries, bytes or paths")
+        self._run_is_over = header.run_complete
 
 
 def _continues(record: Entry) -> bool:
     return isinstance(record, Chunk | Void) or (isinstance(record, File) and record.offset is None)
-
-
-def _check_target(record: Symlink | Hardlink, path: bytes) -> None:
-    target = record.target_bytes
-    if isinstance(record, Hardlink) and check_path(target) >= path:
-        raise FormatError(f"hard link {display(path)} points forward to {display(target)}")
-    if b"\0" in target:
-        raise FormatError(f"symbolic link {display(path)} has a NUL byte in its target")
-
-
-def _check_xattrs(record: Metadata) -> None:
-    if not record.xattrs:
-        return
-    try:
-        values = sum(len(base64.b64decode(value, validate=True)) for value in record.xattrs.values())
-    except binascii.Error:
-        raise FormatError("an extended attribute is not base64") from None
-    if values + sum(map(len, record.xattrs)) > MAX_XATTRS_BYTES or any("=" in name or "\0" in name for name in record.xattrs):
-        raise FormatError("extended attributes are too large or have an impossible name")
-
-
-def path_fields(path: bytes, prefix: str = "") -> dict[str, Any]:
-    """The one field of a record that spells `path`: `path` or `path_base64` (or `target`, `first_path`, ... by `prefix`)."""
-    text, encoded = to_text(path)
-    name = prefix or "path"
-    return {name: text} if text else {f"{name}_base64": encoded}

@@ -7,7 +7,15 @@ import stat
 from dataclasses import dataclass
 
 from transfer.device.disk import device_errors, read_limited
-from transfer.device.layout import DEVICE_NAME, PACKS, SEAL_NAME, SEGMENTS, Layout, pack_number, segment_number
+from transfer.device.layout import (
+    DEVICE_NAME,
+    PACKS,
+    SEAL_NAME,
+    SEGMENTS,
+    Layout,
+    pack_number,
+    segment_number,
+)
 from transfer.errors import DeviceError
 from transfer.formats.documents import (
     MAX_DEVICE_BYTES,
@@ -50,7 +58,8 @@ class Device:
     def refuse_if_sealed(self) -> None:
         """Raise DeviceError when the device takes no more data."""
         if self.is_sealed:
-            raise DeviceError(f"device {self.root} is sealed: it takes no more data", remedy="prepare another device")
+            what = f"device {self.root} is sealed: it takes no more data"
+            raise DeviceError(what, remedy="prepare another device")
 
 
 @dataclass(frozen=True)
@@ -72,9 +81,13 @@ def open_device(root: str) -> Device:
     layout = Layout(root)
     path = layout.at(DEVICE_NAME)
     if not os.path.isdir(root):
-        raise DeviceError(f"no device at {root}: no such folder", remedy="mount the device, or check the path")
+        raise DeviceError(
+            f"no device at {root}: no such folder", remedy="mount the device, or check the path"
+        )
     if not os.path.lexists(path):
-        raise DeviceError(f"no device at {root}: it has no {DEVICE_NAME}", remedy="make one with `transfer prepare`")
+        raise DeviceError(
+            f"no device at {root}: it has no {DEVICE_NAME}", remedy="make one with `transfer prepare`"
+        )
     with device_errors(root):
         text = read_regular(path, MAX_DEVICE_BYTES)
     return Device(layout, decode_device(text, DEVICE_NAME))
@@ -93,9 +106,13 @@ def read_regular(path: str, limit_bytes: int) -> bytes:
 
 
 def take_inventory(layout: Layout) -> Inventory:
-    """What lies in packs/ and segments/."""
+    """What lies in packs/ and segments/.
+
+    Raises:
+        DeviceError: they are missing, are no folders, or cannot be read.
+    """
     with device_errors(layout.root):
-        packs, segments = sorted(os.listdir(layout.packs)), sorted(os.listdir(layout.segments))
+        packs, segments = _names(layout.packs), _names(layout.segments)
     strangers = [f"{PACKS}/{name}" for name in packs if pack_number(name) is None]
     strangers += [f"{SEGMENTS}/{name}" for name in segments if segment_number(name) is None]
     return Inventory(
@@ -103,3 +120,11 @@ def take_inventory(layout: Layout) -> Inventory:
         segments=[number for name in segments if (number := segment_number(name)) is not None],
         strangers=strangers,
     )
+
+
+def _names(folder: str) -> list[str]:
+    """The names in a folder of the device, in order; never through a link, which could lead off the
+    device."""
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        raise DeviceError(f"{folder} is not a folder", remedy="do not trust this device")
+    return sorted(os.listdir(folder))

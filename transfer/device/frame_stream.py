@@ -1,7 +1,9 @@
-"""The frames of a pack beside the records of its segment: what verify and import read, in the order of the pack.
+"""The frames of a pack beside the records of its segment: what verify and import read, in the order of the
+pack.
 
-A group is a frame record with the records of what it holds. The records come checked by `StreamRules`, the stored bytes come as they are:
-nothing is decompressed here. One pass over each file; memory is one frame and its records.
+A group is a frame record with the records of what it holds. The records come checked by `StreamRules`, the
+stored bytes come as they are: nothing is decompressed here. One pass over each file; memory is one frame and
+its records.
 """
 
 from __future__ import annotations
@@ -12,20 +14,30 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from transfer.core.records import AnyRecord, Entry, Frame, Header
+from transfer.core.records import AnyRecord, Entry, Failed, Frame, Header, Removed, Skipped
 from transfer.core.stream_rules import StreamRules
 from transfer.device.device import Device
-from transfer.device.manifest import named, open_segment, check_identity
+from transfer.device.disk import device_errors
+from transfer.device.manifest import check_identity, named, open_segment
 from transfer.errors import FormatError, IntegrityError
 from transfer.formats.seek_table import table_bytes
 from transfer.formats.segment import read_records
 
-MAX_GROUP_RECORDS = 100_000
+MAX_GROUP_RECORDS = 140_000
+"""More members than that, of a header block each, no B frame can hold (FORMAT.md §7)."""
+MAX_LOOSE_RECORDS = 1_000
+
+
+_FRAMELESS = (Removed, Failed, Skipped)
 
 
 @dataclass
 class FrameGroup:
-    """A frame and the records of what it holds; `frame` is None for records that need no frame."""
+    """A frame and the records of what it holds, in order.
+
+    With `frame` None: some of the records that need none, in order among themselves; they come before or
+    behind the frame that they stand beside, there may be any number of them.
+    """
 
     sequence: int
     index: int
@@ -39,9 +51,29 @@ def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[
     Raises:
         FormatError: the segment breaks FORMAT.md; what was given before obeyed it.
         IntegrityError: the segment is damaged.
+        DeviceError: it cannot be read.
     """
-    group = FrameGroup(sequence, -1, None)
-    with open_segment(device, sequence) as file, named(sequence):
+    group, loose = FrameGroup(sequence, -1, None), FrameGroup(sequence, -1, None)
+    for record in _records(device, sequence, rules):
+        if isinstance(record, Frame):
+            if group.frame is not None or group.records:
+                yield group
+            group = FrameGroup(sequence, rules.frame_index, record)
+        elif isinstance(record, _FRAMELESS):
+            _add(loose, record)
+        else:
+            _add(group, record)
+        if len(loose.records) == MAX_LOOSE_RECORDS:
+            yield loose
+            loose = FrameGroup(sequence, -1, None)
+    yield group
+    if loose.records:
+        yield loose
+
+
+def _records(device: Device, sequence: int, rules: StreamRules) -> Iterator[AnyRecord]:
+    """The records of a segment, each accepted by the rules."""
+    with open_segment(device, sequence) as file, named(sequence), device_errors(device.root):
         for block in read_records(file):
             if isinstance(block, Header):
                 check_identity(device, sequence, block)
@@ -49,14 +81,8 @@ def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[
                 continue
             for record in block:
                 rules.accept(record)
-                if isinstance(record, Frame):
-                    if group.frame is not None or group.records:
-                        yield group
-                    group = FrameGroup(sequence, rules.frame_index, record)
-                else:
-                    _add(group, record)
+                yield record
         rules.finish()
-    yield group
 
 
 def _add(group: FrameGroup, record: AnyRecord) -> None:
@@ -83,8 +109,12 @@ class PackReader:
             IntegrityError: the pack ends before the frame does.
             OSError: the disk failed.
         """
-        stored = self._take(frame.stored_bytes)
         self._frames.append((frame.stored_bytes, frame.bytes))
+        try:
+            stored = self._take(frame.stored_bytes)
+        except OSError:  # a bad sector costs this frame; the next one may be fine
+            self._offset = frame.offset + frame.stored_bytes
+            raise
         if len(stored) < frame.stored_bytes:
             raise IntegrityError("the pack ends inside this frame")
         return stored

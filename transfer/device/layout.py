@@ -16,9 +16,19 @@ PACKS, SEGMENTS = "packs", "segments"
 PARTIAL_SUFFIX = ".partial"
 
 FORMATTED_DISK_NAMES = frozenset(
-    {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".Trash-0", ".Trash-1000", ".fseventsd",
-     ".Spotlight-V100", ".DS_Store", ".TemporaryItems"}
-)  # fmt: skip
+    {
+        "lost+found",
+        "System Volume Information",
+        "$RECYCLE.BIN",
+        ".Trashes",
+        ".Trash-0",
+        ".Trash-1000",
+        ".fseventsd",
+        ".Spotlight-V100",
+        ".DS_Store",
+        ".TemporaryItems",
+    }
+)
 """What file systems and desktops put on an empty disk by themselves."""
 
 _PACK = re.compile(r"(\d{8})\.tar\.zst")

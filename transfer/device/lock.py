@@ -1,8 +1,8 @@
 """The lock of a device: one writer at a time (FORMAT.md §4, LOCK).
 
-An advisory flock(2) that the kernel drops with the process, so that a dead agent never blocks a living one. The file's text names
-the holder for the person who is refused; it is never trusted for anything else, and the file is never deleted: a lock on a
-deleted file guards nothing.
+An advisory flock(2) that the kernel drops with the process, so that a dead agent never blocks a living one.
+The file's text names the holder for the person who is refused; it is never trusted for anything else, and the
+file is never deleted: a lock on a deleted file guards nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def locked(layout: Layout, verb: str) -> Iterator[None]:
         _take(descriptor, layout)
         _sign(descriptor, verb)
         yield
-        os.truncate(descriptor, 0)
+        with contextlib.suppress(OSError):  # the work is done; the text alone would be stale
+            os.truncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
@@ -48,7 +49,9 @@ def _take(descriptor: int, layout: Layout) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = display(os.pread(descriptor, _MAX_HOLDER_BYTES, 0)).strip() or "another process"
-        raise LockedError(f"device {layout.root} is in use by {holder}", remedy="wait until it is done, or stop it") from None
+        raise LockedError(
+            f"device {layout.root} is in use by {holder}", remedy="wait until it is done, or stop it"
+        ) from None
     except OSError as error:
         raise device_error(error, layout.root) from error
 
@@ -57,4 +60,5 @@ def _sign(descriptor: int, verb: str) -> None:
     """Leave the holder's name; a full disk must not keep the lock from working."""
     with contextlib.suppress(OSError):
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"transfer {verb}, process {os.getpid()} on {socket.gethostname()}".encode()[:_MAX_HOLDER_BYTES], 0)
+        holder = f"transfer {verb}, process {os.getpid()} on {socket.gethostname()}"
+        os.pwrite(descriptor, holder.encode()[:_MAX_HOLDER_BYTES], 0)

@@ -1,20 +1,33 @@
-"""Reading a device's manifest: headers, records of one run, the merged view of all runs (FORMAT.md §9 to §11).
+"""Reading a device's manifest: headers, records of one run, the merged view of all runs (FORMAT.md §9 to
+§11).
 
-Everything is a stream; memory does not grow with the number of entries. Form, counts and digests of each segment are checked as it is
-read; the rules of order and the content of packs are the business of verify and import.
+Everything is a stream; memory does not grow with the number of entries. Form, counts and digests of each
+segment are checked as it is read; the rules of order and the content of packs are the business of verify and
+import.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import os
-
 from transfer.core.merge import PathRecord, merge_runs
-from transfer.core.records import AnyRecord, Directory, Failed, File, Hardlink, Header, Removed, Skipped, Symlink
+from transfer.core.paths import check_path, display
+from transfer.core.records import (
+    AnyRecord,
+    Directory,
+    Failed,
+    File,
+    Hardlink,
+    Header,
+    Removed,
+    Skipped,
+    Symlink,
+)
 from transfer.device.device import Device
 from transfer.device.disk import device_errors
 from transfer.errors import FormatError, IntegrityError
@@ -52,16 +65,21 @@ def segment_header(device: Device, sequence: int) -> Header:
     Raises:
         FormatError: it is another's.
         IntegrityError: it is damaged.
+        DeviceError: it cannot be read.
     """
-    with open_segment(device, sequence) as file, named(sequence):
+    with open_segment(device, sequence) as file, named(sequence), device_errors(device.root):
         header = read_header(file)
         check_identity(device, sequence, header)
         return header
 
 
 def segment_records(device: Device, sequence: int) -> Iterator[list[AnyRecord]]:
-    """The records of one segment in blocks; raises at the end when the segment was not whole."""
-    with open_segment(device, sequence) as file, named(sequence):
+    """The records of one segment in blocks; raises at the end when the segment was not whole.
+
+    Raises:
+        IntegrityError, DeviceError: as `segment_header`.
+    """
+    with open_segment(device, sequence) as file, named(sequence), device_errors(device.root):
         for block in read_records(file):
             if isinstance(block, Header):
                 check_identity(device, sequence, block)
@@ -77,20 +95,14 @@ def check_identity(device: Device, sequence: int, header: Header) -> None:
         raise FormatError(f"it says that it is segment {header.sequence}")
 
 
-class named:  # noqa: N801 - reads as a statement
-    """Puts the segment's number before whatever goes wrong in it."""
-
-    def __init__(self, sequence: int) -> None:
-        self._sequence = sequence
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, IntegrityError) and not error.what.startswith("segment "):
-            error.what = f"segment {self._sequence}: {error.what}"
-        elif isinstance(error, IntegrityError):
-            error.what = f"segment {self._sequence}: {error.what.removeprefix('segment ')}"
+@contextlib.contextmanager
+def named(sequence: int) -> Iterator[None]:
+    """Put the segment's number before whatever turns out to be wrong with it."""
+    try:
+        yield
+    except IntegrityError as error:
+        error.what = f"segment {sequence}: {error.what.removeprefix('segment ')}"
+        raise
 
 
 @dataclass(frozen=True)
@@ -106,14 +118,23 @@ class Manifest:
         return sorted({header.run for header in self.headers})
 
     def run_records(self, run: int, after: bytes = b"") -> Iterator[PathRecord]:
-        """The entry, removed, failed and skipped records of one run behind path `after`, in order."""
+        """The entry, removed, failed and skipped records of one run behind path `after`, in order.
+
+        Raises:
+            FormatError: a path breaks FORMAT.md §5, or they are not in order.
+            IntegrityError, DeviceError: as `segment_header`.
+        """
+        last = b""
         for header in self.headers:
             if header.run != run or header.paths is None or header.paths[1] <= after:
                 continue
             for block in segment_records(self.device, header.sequence):
                 for record in block:
                     if isinstance(record, _LISTED):
-                        path = record.path_bytes
+                        path = check_path(record.path_bytes)
+                        if path < last:
+                            raise FormatError(f"segment {header.sequence}: {display(path)} is out of order")
+                        last = path
                         if path > after:
                             yield path, record
 
@@ -131,5 +152,7 @@ def read_manifest(device: Device, segments: list[int]) -> Manifest:
     """
     for expected, sequence in enumerate(segments):
         if sequence != expected:
-            raise FormatError(f"segment {expected} is missing", remedy="run `transfer verify` for the whole picture")
+            raise FormatError(
+                f"segment {expected} is missing", remedy="run `transfer verify` for the whole picture"
+            )
     return Manifest(device, [segment_header(device, sequence) for sequence in segments])

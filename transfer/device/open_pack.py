@@ -1,7 +1,9 @@
-"""The pack that is being written: frames appended to a partial file, hashed as they go, with the lines of its segment.
+"""The pack that is being written: frames appended to a partial file, hashed as they go, with the lines of its
+segment.
 
-Blocking; used from one thread. Nothing here has its final name: `transfer.device.writer` commits. A mark taken where a large file
-begins allows to go back there when the device turns out too small for all of it.
+Blocking; used from one thread. `transfer.device.writer` decides when a pack is closed, named and committed. A
+mark taken where a large file begins allows to go back there when the device turns out too small for all of
+it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from blake3 import blake3
 from msgspec import Struct
 
 from transfer.core.records import B, E, Frame, H
+from transfer.device.disk import create_new, start_writeback, sync_directory, write_at
 from transfer.device.layout import PARTIAL_SUFFIX
 from transfer.formats import seek_table
 from transfer.formats.frames import Buffer, FrameCompressor
@@ -26,8 +29,9 @@ FLUSH_BYTES = 64 << 20
 class Piece(Struct, frozen=True, array_like=True):
     """What the agent hands to the writer: one frame with its records, or records alone (`frame_kind` empty).
 
-    `lines` holds `records` encoded lines whose paths run from `first_path` to `last_path`; `entries` of them are entries of the merged
-    view, with `file_bytes` of content together. A `B` frame begins and ends members; `H` begins one; `ends_member` closes it.
+    `lines` holds `records` encoded lines whose paths run from `first_path` to `last_path`; `entries` of them
+    are entries of the merged view, with `file_bytes` of content together. A `B` frame begins and ends
+    members; `H` begins one; `ends_member` closes it.
     """
 
     frame_kind: str = ""
@@ -64,18 +68,33 @@ class PackState:
 
 
 class OpenPack:
-    """One pack on its way; `in_member` says whether it begins inside a large file."""
+    """One pack on its way.
+
+    Args:
+        path: its final name.
+        in_member: it begins inside a large file.
+        level: zstd level of its last frame.
+
+    Attributes:
+        digest: BLAKE3 of the whole file; empty until it is sealed off.
+        is_named: it has its final name, durably.
+        is_broken: a sync failed: what is on the disk is anybody's guess, and it must not be committed.
+
+    Raises:
+        OSError: the partial file cannot be made.
+    """
 
     def __init__(self, path: str, *, in_member: bool, level: int) -> None:
         self.path = path
         self.starts_with_member = not in_member
         self.state = PackState(hasher=blake3(), in_member=in_member)
         self.digest = ""
+        self.is_named = False
         self.is_broken = False
         self._mark: PackState | None = None
         self._flushed = 0
         self._end_frame = FrameCompressor(level).compress(END_OF_ARCHIVE)
-        self._descriptor = os.open(path + PARTIAL_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._descriptor = create_new(path + PARTIAL_SUFFIX)
 
     @property
     def is_empty(self) -> bool:
@@ -94,14 +113,13 @@ class OpenPack:
             OSError: the disk refused; the pack is as it was before the piece.
         """
         state = self.state
-        if piece.frame_kind == H:
-            self._mark = state.mark()
+        mark = state.mark() if piece.frame_kind == H else self._mark
         if piece.frame_kind:
             self._append_frame(piece.frame_kind, piece.content_bytes, piece.stored)
             state.in_member = piece.frame_kind != B
         if piece.ends_member:
-            state.in_member = False
-            self._mark = None
+            state.in_member, mark = False, None
+        self._mark = mark
         if piece.records:
             state.lines.append(piece.lines)
             state.lines_bytes += len(piece.lines)
@@ -114,7 +132,8 @@ class OpenPack:
     def _append_frame(self, kind: str, content_bytes: int, stored: Buffer) -> None:
         state = self.state
         self._write(stored)
-        line = encode_line(Frame(type=kind, offset=state.size_bytes, stored_bytes=len(stored), bytes=content_bytes))
+        frame = Frame(type=kind, offset=state.size_bytes, stored_bytes=len(stored), bytes=content_bytes)
+        line = encode_line(frame)
         state.lines.append(line)
         state.lines_bytes += len(line)
         state.records += 1
@@ -123,12 +142,9 @@ class OpenPack:
         state.hasher.update(stored)
 
     def _write(self, content: Buffer) -> None:
-        view, offset = memoryview(content), self.state.size_bytes
-        while view:
-            written = os.pwrite(self._descriptor, view, offset)
-            view, offset = view[written:], offset + written
+        offset = write_at(self._descriptor, content, self.state.size_bytes)
         if offset - self._flushed >= FLUSH_BYTES:
-            os.posix_fadvise(self._descriptor, self._flushed, offset - self._flushed, os.POSIX_FADV_DONTNEED)
+            start_writeback(self._descriptor, self._flushed, offset - self._flushed)
             self._flushed = offset
 
     def go_back(self) -> bool:
@@ -142,8 +158,7 @@ class OpenPack:
         """Close with E frame and seek table, and sync; afterwards `digest` is that of the whole file.
 
         Raises:
-            OSError: the disk refused. The pack is as before and may be sealed off again, unless `is_broken`: then its
-                fsync failed, and what is on the disk is anybody's guess.
+            OSError: the disk refused. The pack is as before and may be sealed off again, unless `is_broken`.
         """
         before = self.state.mark()
         try:
@@ -156,9 +171,23 @@ class OpenPack:
         except OSError:
             self.is_broken = True
             raise
-        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        start_writeback(self._descriptor, 0, 0)
         self.close()
         self.digest = self.state.hasher.hexdigest()
+
+    def take_name(self) -> None:
+        """Give the sealed pack its final name.
+
+        Raises:
+            OSError: the disk refused; if it was the rename, it may be tried again.
+        """
+        os.rename(self.path + PARTIAL_SUFFIX, self.path)
+        try:
+            sync_directory(os.path.dirname(self.path))
+        except OSError:
+            self.is_broken = True
+            raise
+        self.is_named = True
 
     def _close_stream(self) -> None:
         state = self.state
@@ -168,12 +197,11 @@ class OpenPack:
         self._write(table)
         state.size_bytes += len(table)
         state.hasher.update(table)
-        os.ftruncate(self._descriptor, state.size_bytes)
+        if os.fstat(self._descriptor).st_size > state.size_bytes:  # what was written before going back
+            os.ftruncate(self._descriptor, state.size_bytes)
 
     def close(self) -> None:
         """Give the file descriptor back."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-

@@ -1,4 +1,4 @@
-"""A table of paths on temporary disk, for what must be remembered of some entries without growing in memory."""
+"""A table of paths on temporary disk: what must be remembered of some entries without growing in memory."""
 
 from __future__ import annotations
 

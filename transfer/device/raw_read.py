@@ -1,11 +1,13 @@
 """Reading stored files as the disk has them, past the page cache.
 
-A copy that was just written would otherwise be checked against memory. O_DIRECT where the file system has it; elsewhere the cached pages are
-dropped first. One thread reads ahead while another hashes; memory is two blocks.
+A copy that was just written would otherwise be checked against memory. O_DIRECT where the file system has it;
+elsewhere the cached pages are dropped first. One thread reads ahead while another hashes; memory is two
+blocks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import mmap
@@ -22,27 +24,39 @@ BLOCK_BYTES = 8 << 20
 _NO_DIRECT = frozenset({errno.EINVAL, errno.ENOTSUP})
 
 
-def open_past_cache(path: str) -> tuple[int, bool]:
+def open_past_cache(path: str, *, direct: bool = True) -> tuple[int, bool]:
     """A descriptor for reading from the disk itself, and whether it is an O_DIRECT one.
+
+    Args:
+        path: the file.
+        direct: try O_DIRECT, for reads of whole blocks; else only drop what is cached of the file.
 
     Raises:
         FormatError: it is not a regular file.
         OSError: it cannot be opened.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    o_direct = getattr(os, "O_DIRECT", 0) if direct else 0
     try:
-        descriptor, direct = os.open(path, flags | getattr(os, "O_DIRECT", 0)), hasattr(os, "O_DIRECT")
+        descriptor = os.open(path, flags | o_direct)
     except OSError as error:
-        if error.errno not in _NO_DIRECT:
+        if not o_direct or error.errno not in _NO_DIRECT:
             raise
-        descriptor, direct = os.open(path, flags), False
+        descriptor, o_direct = os.open(path, flags), 0
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise FormatError(f"{path} is not a regular file", remedy="do not trust this device")
-    if not direct:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-    return descriptor, direct
+    if not o_direct:
+        _forget_cached(descriptor)
+    return descriptor, bool(o_direct)
+
+
+def _forget_cached(descriptor: int) -> None:
+    """Only advice: where there is none to give, reading works all the same."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
 
 
 class DigestReader:
@@ -90,7 +104,8 @@ class DigestReader:
                 pending = self._ahead.submit(_fill, descriptor, self._blocks[turn], offset)
                 yield block
         finally:
-            pending.cancel() or pending.exception()  # the descriptor must outlive the read
+            if not pending.cancel():
+                pending.exception()  # the descriptor must outlive the read
             os.close(descriptor)
 
 
@@ -102,5 +117,5 @@ def _leave_direct(descriptor: int) -> bool:
     """Some file systems take O_DIRECT at open and refuse it at read."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    _forget_cached(descriptor)
     return False

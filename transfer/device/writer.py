@@ -1,20 +1,20 @@
 """Appending to a device: packs roll over by size and entries, each committed by the order of FORMAT.md §13.
 
-Blocking; used from one thread, under the device's lock. After an error the device is in the state of its last commit. A full device is
-brought to a committed state first, with whole entries wherever that is possible.
+Blocking; used from one thread, under the device's lock. After an error the device is in the state of its last
+commit. A full device is brought to a committed state first, with whole entries wherever that is possible.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from transfer.core.records import FORMAT_VERSION, Header
 from transfer.core.stream_rules import path_fields
 from transfer.device.device import Device
-from transfer.device.disk import FULL_ERRNOS, device_errors, sync_directory, write_durably
+from transfer.device.disk import FULL_ERRNOS, device_errors, set_room_aside, write_durably
 from transfer.device.layout import PARTIAL_SUFFIX, RESERVE_NAME
 from transfer.device.open_pack import OpenPack, Piece
 from transfer.errors import DeviceFullError
@@ -24,7 +24,7 @@ MAX_LINES_BYTES = 32 << 20
 """A pack closes when its records grow beyond this: bounds memory and the segment's size."""
 
 RESERVE_BYTES = 32 << 20
-_ROOM_FOR_SEGMENT_BYTES = 64 << 10
+_LEAST_RESERVE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class DeviceWriter:
         sequence: number of the first pack to write.
         in_member: the last committed pack ended inside a large file.
         used_bytes: what the device's files take now.
-        on_commit: told the sequence number of every pack that was committed.
     """
 
     def __init__(
@@ -56,25 +55,24 @@ class DeviceWriter:
         sequence: int,
         in_member: bool,
         used_bytes: int,
-        on_commit: Callable[[int], None] = lambda sequence: None,
     ) -> None:
         self.device = device
         self.identity = identity
         self.sequence = sequence
-        self.stored_bytes = 0
         self.run_is_open = False
         self._used = used_bytes
         self._in_member = in_member
         self._pack: OpenPack | None = None
-        self._on_commit = on_commit
         document = device.document
-        self._limit = None if document.capacity_bytes is None else document.capacity_bytes - document.reserve_bytes
+        capacity = document.capacity_bytes
+        self._limit = None if capacity is None else capacity - document.reserve_bytes
 
     def append(self, piece: Piece) -> None:
         """Take the next piece of the run.
 
         Raises:
-            DeviceFullError: it does not fit; all before it is committed, short of a large file that was cut off.
+            DeviceFullError: it does not fit; all before it is committed, short of a large file that was cut
+                off.
             DeviceError: the disk failed.
         """
         with device_errors(self.device.root):
@@ -84,13 +82,19 @@ class DeviceWriter:
             try:
                 pack.append(piece)
             except OSError as error:
-                if error.errno in FULL_ERRNOS:
-                    self._stop_full()
-                raise
+                if error.errno not in FULL_ERRNOS:
+                    raise
+                self._stop_full()
             self.run_is_open = True
 
     def finish(self) -> None:
-        """The run is over: commit what is there, and mark the run complete. A run that brought nothing leaves nothing."""
+        """The run is over: commit what is there, and mark the run complete.
+
+        A run that brought nothing leaves nothing.
+
+        Raises:
+            DeviceFullError, DeviceError: as `append`.
+        """
         with device_errors(self.device.root):
             if self._pack is None and self.run_is_open:
                 self._pack = self._open()
@@ -98,9 +102,15 @@ class DeviceWriter:
                 self._commit_or_stop(self._pack, run_complete=True)
 
     def pause(self) -> None:
-        """Commit what is there; the run goes on another time."""
+        """Commit what is there; the run goes on another time.
+
+        Raises:
+            DeviceFullError, DeviceError: as `append`.
+        """
         with device_errors(self.device.root):
-            if self._pack is not None and not self._pack.is_empty:
+            if self._pack is None or self._pack.is_empty:
+                self.abandon()
+            else:
                 self._commit_or_stop(self._pack)
 
     def abandon(self) -> None:
@@ -133,26 +143,24 @@ class DeviceWriter:
         try:
             self._commit(pack, run_complete=run_complete)
         except OSError as error:
-            if error.errno in FULL_ERRNOS:
-                self._stop_full(run_complete=run_complete)
-            raise
+            if error.errno not in FULL_ERRNOS:
+                raise
+            self._stop_full(run_complete=run_complete)
 
     def _commit(self, pack: OpenPack, *, run_complete: bool) -> None:
-        """FORMAT.md §13, steps 1 and 2. After a full disk it may be called again, and goes on where it was."""
-        layout, state = self.device.layout, pack.state
+        """FORMAT.md §13, steps 1 and 2. After a full disk it may be called again, and goes on where it
+        was."""
         if not pack.digest:
             pack.seal_off()
-            state = pack.state
-            os.rename(pack.path + PARTIAL_SUFFIX, pack.path)
-            sync_directory(layout.packs)
+        if not pack.is_named:
+            pack.take_name()
+        state = pack.state
         segment = encode_segment(self._header(pack, run_complete), state.lines, state.records)
-        write_durably(layout.segment(self.sequence), segment)
+        write_durably(self.device.layout.segment(self.sequence), segment)
         self._pack = None
         self._in_member = state.in_member
         self._used += state.size_bytes + len(segment)
-        self.stored_bytes += state.size_bytes + len(segment)
         self.sequence += 1
-        self._on_commit(self.sequence - 1)
 
     def _header(self, pack: OpenPack, run_complete: bool) -> Header:
         state, document = pack.state, self.device.document
@@ -177,7 +185,7 @@ class DeviceWriter:
             **paths,
         )
 
-    def _stop_full(self, *, run_complete: bool = False) -> None:
+    def _stop_full(self, *, run_complete: bool = False) -> NoReturn:
         """Free the reserve, commit what is whole, and stop."""
         pack = self._pack
         remove_reserve(self.device)
@@ -188,7 +196,9 @@ class DeviceWriter:
                 self.abandon()
             else:
                 self._commit_last(pack, run_complete)
-        raise DeviceFullError(f"device {self.device.root} is full", remedy="seal it and continue on another device")
+        raise DeviceFullError(
+            f"device {self.device.root} is full", remedy="seal it and continue on another device"
+        )
 
     def _commit_last(self, pack: OpenPack, run_complete: bool) -> None:
         try:
@@ -200,7 +210,8 @@ class DeviceWriter:
 
 
 def make_reserve(device: Device) -> None:
-    """Set ballast aside, so that a full disk still takes the last segment and the seal (FORMAT.md §4, RESERVE).
+    """Set ballast aside, so that a full disk still takes the last segment and the seal (FORMAT.md §4,
+    RESERVE).
 
     Raises:
         DeviceFullError: there is not even room for that.
@@ -208,11 +219,11 @@ def make_reserve(device: Device) -> None:
     path = device.layout.at(RESERVE_NAME)
     with device_errors(device.root):
         status = os.statvfs(device.root)
-        wanted = min(RESERVE_BYTES, status.f_frsize * status.f_blocks // 16)
+        wanted = max(_LEAST_RESERVE_BYTES, min(RESERVE_BYTES, status.f_frsize * status.f_blocks // 16))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             if os.fstat(descriptor).st_size < wanted:
-                os.posix_fallocate(descriptor, 0, max(wanted, _ROOM_FOR_SEGMENT_BYTES))
+                set_room_aside(descriptor, wanted)
         finally:
             os.close(descriptor)
 

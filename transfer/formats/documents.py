@@ -1,6 +1,7 @@
 """The two JSON documents of a device as values: DEVICE.json (FORMAT.md §6) and SEAL.json (§12).
 
-Reading is strict: size limits, no unknown fields, no missing ones, the version first. The bytes are checked, the disk is elsewhere.
+Reading is strict: size limits, no unknown fields, no missing ones, the version first. The bytes are checked,
+the disk is elsewhere.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from transfer.core.records import FORMAT_VERSION, Digest, Size
+from transfer.core.records import FORMAT_VERSION, Digest, Size, Timestamp
 from transfer.errors import FormatError, UsageError
 
 MAX_DEVICE_BYTES = 1 << 20
 MAX_SEAL_BYTES = 64 << 20
 
-JOB_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-Job = Annotated[str, Meta(pattern=JOB_PATTERN)]
-Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
-Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
+# "(?!\n)$" and not "$": that would let a line's end pass. Python and ECMA-262 read it alike.
+_JOB = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+Job = Annotated[str, Meta(pattern=rf"^{_JOB}(?!\n)$")]
+Uuid = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?!\n)$")
+]
 Ordinal = Annotated[int, Meta(ge=1, le=9999)]
 Software = Annotated[str, Meta(min_length=1, max_length=128)]
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?!\n)$")]
+_CHUNK_SIZES = [1 << power for power in range(16, 27)]
+ChunkSize = Annotated[
+    int, Meta(ge=_CHUNK_SIZES[0], le=_CHUNK_SIZES[-1], extra_json_schema={"enum": _CHUNK_SIZES})
+]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -31,7 +38,7 @@ class DeviceDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tr
     """DEVICE.json: who this device is and how it is written."""
 
     format: Literal["transfer-device"] = "transfer-device"
-    format_version: int = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     device_id: Uuid
     job: Job
     ordinal: Ordinal
@@ -41,7 +48,7 @@ class DeviceDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tr
     capacity_bytes: Size | None
     reserve_bytes: Size
     pack_size_bytes: Annotated[int, Meta(ge=128 * 1024, le=2**40)]
-    chunk_size_bytes: Annotated[int, Meta(ge=64 * 1024, le=64 << 20)]
+    chunk_size_bytes: ChunkSize
     batch_size_bytes: Annotated[int, Meta(ge=1, le=64 << 20)]
     batch_entries: Annotated[int, Meta(ge=1, le=100_000)]
     max_entries: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -72,7 +79,7 @@ class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True
     """SEAL.json: everything on the device, with its digest."""
 
     format: Literal["transfer-seal"] = "transfer-seal"
-    format_version: int = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     device_id: Uuid
     job: Job
     ordinal: Ordinal
@@ -88,7 +95,7 @@ class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True
 
 def check_job(job: str) -> None:
     """Raise UsageError when `job` is no possible name of a job."""
-    if not re.fullmatch(JOB_PATTERN[1:-1], job):
+    if not re.fullmatch(_JOB, job):
         raise UsageError(
             f"job name {job!r} is not possible",
             remedy="use 1 to 63 letters, digits, dots, dashes and underscores, a letter or digit first",
@@ -110,7 +117,7 @@ def decode_device(text: bytes, where: str) -> DeviceDocument:
         FormatError: naming `where`, the field and what is wrong.
     """
     device = _decode(text, DeviceDocument, where, MAX_DEVICE_BYTES)
-    if device.chunk_size_bytes & (device.chunk_size_bytes - 1):
+    if device.chunk_size_bytes not in _CHUNK_SIZES:
         raise FormatError(f"{where}: chunk_size_bytes {device.chunk_size_bytes} is not a power of two")
     return device
 
@@ -128,18 +135,24 @@ def _decode(text: bytes, kind: type[Document], where: str, limit: int) -> Docume
     if len(text) > limit:
         raise FormatError(f"{where} is larger than {limit} bytes")
     try:
-        version = msgspec.json.decode(text, type=_Versioned).format_version
+        version = _version_decoder.decode(text).format_version
         if version != FORMAT_VERSION:
             raise FormatError(
                 f"{where} has format version {version}; this program reads version {FORMAT_VERSION}",
                 remedy="use a newer release of transfer",
             )
-        return msgspec.json.decode(text, type=kind)
+        return _DECODERS[kind].decode(text)  # type: ignore[return-value]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"{where}: {error}") from None
 
 
 class _Versioned(Struct):
-    """Just enough of a document to learn its version."""
+    """Just enough of a document to learn its version; both required: the defaults are for writers."""
 
+    format: str
     format_version: int
+
+
+# Made here: msgspec must not build one type's decoder in two threads at once.
+_version_decoder = msgspec.json.Decoder(_Versioned)
+_DECODERS = {kind: msgspec.json.Decoder(kind) for kind in (DeviceDocument, SealDocument)}

@@ -1,13 +1,13 @@
-"""Whether the content of a frame is what its records say: FORMAT.md §7, §8, §10. Pure: bytes and records in, defects out.
+"""Whether the content of a frame is what its records say (FORMAT.md §7, §8, §10): bytes in, defects out.
 
-Every byte is accounted for: headers are built anew from the records and compared, content is hashed, padding is zero, nothing is left over. So what stock
-tools restore from the frame is what the manifest says.
+Every byte is accounted for: headers are built anew from the records and compared, content is hashed, padding
+is zero, nothing is left over. So what stock tools restore from the frame is what the manifest says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from awscrt.checksums import crc32c, crc64nvme
 from blake3 import blake3
@@ -29,7 +29,8 @@ def content_defect(record: File | Chunk, content: memoryview) -> str:
     """Why `content` is not what the record's digests say; empty when it is."""
     if blake3(content).hexdigest() != record.blake3:
         return "BLAKE3 differs"
-    if f"{crc64nvme(content):016x}" != record.crc64nvme or f"{crc32c(content):08x}" != record.crc32c:
+    data = cast(bytes, content)  # awscrt takes any buffer; its annotations know of bytes only
+    if f"{crc64nvme(data):016x}" != record.crc64nvme or f"{crc32c(data):08x}" != record.crc32c:
         return "CRC differs although BLAKE3 does not: the record is wrong"
     return ""
 
@@ -71,5 +72,3 @@ def _batch(records: Sequence[Entry], view: memoryview) -> Iterator[Defect]:
             yield Defect(record.path_bytes, "padding is not zero")
     if position != len(view):
         yield Defect(b"", f"{len(view) - position} bytes belong to no record")
-
-

@@ -1,7 +1,8 @@
-"""Single zstd frames (RFC 8878) as FORMAT.md §7 wants them: content size and checksum inside, one frame and nothing behind it.
+"""Single zstd frames (RFC 8878) as FORMAT.md §7 wants them: with content size and checksum, and nothing
+behind.
 
-Guarantees of the reading side: no output is made before the frame's stated size was compared with what the manifest says,
-and never a byte beyond it. A compressor belongs to one thread; callers keep one each.
+Guarantees of the reading side: no output is made before the frame's stated size was compared with what the
+manifest says, and never a byte beyond it. A compressor belongs to one thread; callers keep one each.
 """
 
 from __future__ import annotations
@@ -44,12 +45,21 @@ class FrameReader:
         """
         _check_header(stored, expected_bytes)
         try:
+            if not expected_bytes:  # zstandard takes the header's word for it and looks no further
+                return self._nothing(stored)
             content = self._decompressor.decompress(stored, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise IntegrityError(f"zstd frame is damaged: {error}") from None
         if len(content) != expected_bytes:
             raise IntegrityError(f"zstd frame gave {len(content)} bytes instead of {expected_bytes}")
         return content
+
+    def _nothing(self, stored: Buffer) -> bytes:
+        """Make sure that an empty frame is one, with nothing hidden behind it."""
+        empty = self._decompressor.decompressobj()
+        if empty.decompress(stored) or empty.unused_data or not empty.eof:
+            raise IntegrityError("zstd frame states 0 bytes, and holds more")
+        return b""
 
 
 def _check_header(stored: Buffer, expected_bytes: int) -> None:
@@ -58,7 +68,13 @@ def _check_header(stored: Buffer, expected_bytes: int) -> None:
     except zstandard.ZstdError as error:
         raise FormatError(f"not a zstd frame: {error}") from None
     if header.content_size != expected_bytes:
-        stated = "no size" if header.content_size == zstandard.CONTENTSIZE_UNKNOWN else f"{header.content_size} bytes"
+        stated = (
+            "no size"
+            if header.content_size == zstandard.CONTENTSIZE_UNKNOWN
+            else f"{header.content_size} bytes"
+        )
         raise FormatError(f"zstd frame states {stated}, its record {expected_bytes} bytes")
     if not header.has_checksum or header.dict_id:
         raise FormatError("zstd frame lacks its checksum or wants a dictionary")
+    if header.window_size > MAX_FRAME_BYTES:
+        raise FormatError(f"zstd frame wants a window of {header.window_size} bytes")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+
+_SPECIAL = re.compile('[",\r\n]|^\\s|\\s$')
 
 Number = Annotated[int, Meta(ge=0)]
 
@@ -29,13 +30,18 @@ class ImportReport(Struct, kw_only=True):
     """report.json.
 
     Attributes:
-        state: `complete`: every entry of the device is in the bucket; `partial`: all that the device holds is valid, but failure.csv
-            lists what is not in the bucket; `damaged`: something on the device was not what its manifest says;
-            `interrupted`, `failed`: the import did not come to its end.
+        state: `complete`: every entry of the device is in the bucket; `partial`: all that the device holds is
+            valid, but failure.csv lists what is not in the bucket; `damaged`: something on the device was not
+            what its manifest says; `interrupted`, `failed`: the import did not come to its end.
+        seal_blake3: of SEAL.json; empty for a device that is not sealed.
         objects, bytes: written to the bucket.
-        verified_by: the checksum that the store compared each object with on its side.
+        verified_by: the checksum that the store compared each object with on its side; `none`: nothing but
+            ETags.
         superseded: files that a later run of the device replaced, not sent.
         folders_implied: folders with content, which a bucket has no object for.
+        findings: what was wrong with the device, at most 1,000.
+        uploads_left: uploads in parts that the store could not be made to give up, and why.
+        error: what ended the import early.
     """
 
     format: Literal["transfer-import-report"] = "transfer-import-report"
@@ -59,6 +65,7 @@ class ImportReport(Struct, kw_only=True):
     folders_implied: Number
     symlinks_skipped: Number
     findings: list[ReportedFinding]
+    uploads_left: list[str]
     error: str = ""
 
 
@@ -69,6 +76,8 @@ def encode_report(report: ImportReport) -> bytes:
 
 def csv_line(*fields: str) -> bytes:
     """One line of a CSV file (RFC 4180), UTF-8; what is no Unicode is escaped."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(fields)
-    return text.getvalue().encode(errors="backslashreplace")
+    return (",".join(map(_quoted, fields)) + "\n").encode(errors="backslashreplace")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text

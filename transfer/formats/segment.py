@@ -1,14 +1,14 @@
 """Segments: the manifest of one pack as zstd-compressed JSON Lines (FORMAT.md §9).
 
-Writing takes encoded lines and gives the file's bytes. Reading is a stream: memory is bounded by one block of lines, whatever the
-segment's length. The header can be read alone. This module checks form, count and digest; what must be true of the records' order
-and frames is checked by `transfer.core.stream_rules`.
+Writing takes encoded lines and gives the file's bytes. Reading is a stream: memory is bounded by one block of
+lines, whatever the segment's length. The header can be read alone. This module checks form, count and digest;
+what must be true of the records' order and frames is checked by `transfer.core.stream_rules`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 import zstandard
@@ -19,10 +19,15 @@ from transfer.errors import FormatError, IntegrityError
 
 MIB = 1 << 20
 MAX_SEGMENT_BYTES = 64 * MIB
-MAX_LINE_BYTES = MIB
+MAX_LINE_BYTES = 2 * MIB
+MAX_INFLATED_BYTES = 1024 * MIB
 LEVEL = 3
 _BLOCK_BYTES = MIB
 _WINDOW_LIMIT_BYTES = 8 * MIB
+_MARK = b"\0"
+_MARK_FRAME = zstandard.ZstdCompressor(write_checksum=True).compress(_MARK)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON that they should be."""
 
 _encoder = msgspec.json.Encoder()
 _record_decoder = msgspec.json.Decoder(AnyRecord)
@@ -56,18 +61,19 @@ def encode_segment(header: Header, lines: Sequence[bytes], records: int) -> byte
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """The header alone; reads little more than its own frame.
+    """The header alone; of the file little more than its first frame is read.
 
     Raises:
         FormatError: it is not the header of a segment of this version.
         IntegrityError: the compressed bytes are damaged.
     """
-    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES).stream_reader(stream, read_size=4096)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES)
+    reader = decompressor.stream_reader(stream, read_size=4096)
     try:
-        line = reader.read(65_536)
+        line = reader.read(MAX_LINE_BYTES + 1)
     except zstandard.ZstdError as error:
         raise IntegrityError(f"segment is damaged: {error}") from None
-    if not line.endswith(b"\n") or line.count(b"\n") != 1:
+    if not line.endswith(b"\n") or line.count(b"\n") != 1 or len(line) > MAX_LINE_BYTES:
         raise FormatError("the first frame of a segment must be one line, its header")
     return decode_header(line)
 
@@ -83,16 +89,21 @@ def decode_header(line: bytes) -> Header:
     try:
         version = msgspec.json.decode(line).get("format_version")
         if version != FORMAT_VERSION:
-            raise FormatError(f"segment has format version {version!r}; this program reads {FORMAT_VERSION}")
+            raise FormatError(
+                f"segment has format version {version!r:.40}; this program reads {FORMAT_VERSION}",
+                remedy="use a newer release of transfer",
+            )
         return _header_decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise FormatError(f"segment header: {error}") from None
 
 
 def read_records(stream: BinaryIO) -> Iterator[Header | list[AnyRecord]]:
-    """The header, then the records in blocks, checked for form; after the last block count and digest were right.
+    """The header, then the records in blocks, checked for form; after the last block count and digest were
+    right.
 
-    The generator raises at the end when they were not: what it yielded before is then known to be incomplete or altered.
+    The generator raises at the end when they were not: what it yielded before is then known to be incomplete
+    or altered.
 
     Raises:
         FormatError: a line breaks FORMAT.md §9 or §10, or the count is wrong.
@@ -109,8 +120,7 @@ def read_records(stream: BinaryIO) -> Iterator[Header | list[AnyRecord]]:
     for block in blocks:
         if pending:
             batch = _decode_lines(pending)
-            if isinstance(batch[-1], End) or any(isinstance(record, End) for record in batch):
-                raise FormatError("segment goes on behind its end record")
+            _refuse_end(batch)
             digest.update(pending)
             records += len(batch)
             yield batch
@@ -125,8 +135,7 @@ def _decode_last(block: bytes, digest: blake3, records: int) -> list[AnyRecord]:
     end = batch.pop() if batch else None
     if not isinstance(end, End):
         raise FormatError("segment is cut short: it has no end record")
-    if any(isinstance(record, End) for record in batch):
-        raise FormatError("segment goes on behind its end record")
+    _refuse_end(batch)
     records += len(batch)
     if end.records != records:
         raise FormatError(f"segment holds {records} records, its end record says {end.records}")
@@ -136,26 +145,31 @@ def _decode_last(block: bytes, digest: blake3, records: int) -> list[AnyRecord]:
     return batch
 
 
+def _refuse_end(batch: list[AnyRecord]) -> None:
+    if any(isinstance(record, End) for record in batch):
+        raise FormatError("segment goes on behind its end record")
+
+
 def _decode_lines(block: bytes) -> list[AnyRecord]:
     try:
-        return _record_decoder.decode_lines(block)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        batch = _record_decoder.decode_lines(block)
+    except _UNREADABLE as error:
         raise FormatError(f"segment record: {error}") from None
+    if len(batch) != block.count(b"\n"):  # msgspec takes several objects in a line, and empty lines
+        raise FormatError("segment has a line that is not one record")
+    return batch
 
 
 def _line_blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Blocks of whole lines, about a MiB each."""
-    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES).stream_reader(
-        stream, read_across_frames=True, read_size=_BLOCK_BYTES
-    )
-    rest = b""
-    while True:
-        try:
-            block = reader.read(_BLOCK_BYTES)
-        except zstandard.ZstdError as error:
-            raise IntegrityError(f"segment is damaged: {error}") from None
-        if not block:
-            break
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES)
+    # zstandard takes a stream that ends inside a frame for whole. So one more frame is put behind: where the
+    # last one was cut short, be it by a byte of its checksum, the mark does not come out.
+    source = cast(BinaryIO, _Joined(stream, _MARK_FRAME))
+    reader = decompressor.stream_reader(source, read_across_frames=True, read_size=_BLOCK_BYTES)
+    rest, total = b"", 0
+    while block := _read(reader):
+        total += len(block)
         rest += block
         cut = rest.rfind(b"\n") + 1
         if cut:
@@ -163,5 +177,29 @@ def _line_blocks(stream: BinaryIO) -> Iterator[bytes]:
             rest = rest[cut:]
         if len(rest) > MAX_LINE_BYTES:
             raise FormatError(f"segment has a line over {MAX_LINE_BYTES} bytes")
-    if rest:
-        raise FormatError("segment is cut short in the middle of a line")
+        if total > MAX_INFLATED_BYTES:
+            raise FormatError(f"segment inflates beyond {MAX_INFLATED_BYTES} bytes")
+    if rest != _MARK:
+        raise FormatError("segment is cut short, or something else is behind its last line")
+
+
+def _read(reader: zstandard.ZstdDecompressionReader) -> bytes:
+    try:
+        return reader.read(_BLOCK_BYTES)
+    except zstandard.ZstdError as error:
+        raise IntegrityError(f"segment is damaged: {error}") from None
+
+
+class _Joined:
+    """A stream with some bytes right behind it, in the same block as its last ones."""
+
+    def __init__(self, stream: BinaryIO, behind: bytes) -> None:
+        self._stream = stream
+        self._behind = behind
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, `size` or a few more; none when both are at their end."""
+        block = self._stream.read(size)
+        if len(block) < size:
+            block, self._behind = block + self._behind, b""
+        return block

@@ -1,7 +1,7 @@
 """Tar headers of POSIX.1-2001 (pax), built straight from an entry's values: FORMAT.md §8.
 
-The bytes are a pure function of the values, so a verifier can build them anew and compare. Nothing is parsed here: no
-reader of ours trusts a tar header.
+The bytes are a pure function of the values, so a verifier can build them anew and compare. Nothing is parsed
+here: no reader of ours trusts a tar header.
 """
 
 from __future__ import annotations
@@ -101,7 +101,11 @@ def _path_records(path: bytes, target: bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _static_fields(owner: tuple[int, int, int, str, str], typeflag: bytes) -> tuple[bytes, bytes, int, bytes]:
-    """What most members of a tree share: the fields between name and size, those behind the link, their sum, pax records."""
+    """What most members of a tree share.
+
+    Returns:
+        The fields between name and size, those behind the link name, the sum of both, and pax records.
+    """
     mode, uid, gid, user, group = owner
     pax = b""
     for key, number in ((b"uid", uid), (b"gid", gid)):
@@ -142,7 +146,7 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _decimal(mtime_ns: int) -> bytes:
-    """Seconds as a decimal: sign, whole seconds, up to nine digits behind the point without trailing zeros."""
+    """Seconds as a decimal: sign, whole seconds, up to nine digits behind the point, no trailing zeros."""
     seconds, ns = divmod(abs(mtime_ns), _NS)
     sign = b"-" if mtime_ns < 0 else b""
     fraction = (b".%09d" % ns).rstrip(b"0") if ns else b""

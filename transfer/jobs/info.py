@@ -1,4 +1,4 @@
-"""info: what a device is and holds, from its documents and the headers of its segments; nothing large is read."""
+"""info: what a device is and holds, from its documents and the headers of its segments."""
 
 from __future__ import annotations
 
@@ -64,7 +64,13 @@ def info(root: str) -> DeviceSummary:
     room = free if document.capacity_bytes is None else min(free, document.capacity_bytes - stored)
     return DeviceSummary(
         path=root,
-        state="sealed" if seal else "prepared" if not headers else "open" if headers[-1].run_complete else "interrupted",
+        state="sealed"
+        if seal
+        else "prepared"
+        if not headers
+        else "open"
+        if headers[-1].run_complete
+        else "interrupted",
         device=document,
         runs=[_summary(list(group)) for _, group in groupby(headers, key=lambda header: header.run)],
         packs=len(headers),

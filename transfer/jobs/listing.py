@@ -24,5 +24,9 @@ def entries(root: str, *, prefix: bytes = b"", problems_only: bool = False) -> I
             if path > prefix:
                 return
             continue
-        if not problems_only or isinstance(record, Failed | Skipped) or (isinstance(record, File) and record.changed):
+        if (
+            not problems_only
+            or isinstance(record, Failed | Skipped)
+            or (isinstance(record, File) and record.changed)
+        ):
             yield path, record

@@ -15,10 +15,11 @@ from transfer.device.disk import device_errors, sync_directory, write_durably
 from transfer.device.layout import (
     DEVICE_NAME,
     FORMATTED_DISK_NAMES,
-
+    PACKS,
+    PARTIAL_SUFFIX,
     RECOVERY_NAME,
     SCRIPT_NAME,
-
+    SEGMENTS,
     Layout,
 )
 from transfer.device.recovery import recover_script, recovery_text
@@ -26,9 +27,9 @@ from transfer.errors import DeviceError, DeviceFullError, UsageError
 from transfer.formats.documents import DeviceDocument, check_job, encode
 from transfer.formats.profile import DeviceProfile
 
-
 _LEAST_PART = 0.9
-"""A disk with less room than this part of its profile's capacity is another disk, or none: an empty mount point."""
+"""A disk with less room than this part of its profile's capacity is another disk, or none: an empty mount
+point."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +61,24 @@ def prepare(
         dry_run: check everything, write nothing.
 
     Raises:
-        UsageError: the job's name is impossible.
-        DeviceError: the folder is missing, not empty, a device already, cannot be written, or is no disk of the profile's kind.
-        DeviceFullError: there is less room than one pack and the reserve.
+        UsageError: the job's name is impossible, or the capacity too small.
+        DeviceError: the folder is missing, not empty, a device already, cannot be written, or is no disk of
+            the profile's kind.
+        DeviceFullError: there is less room free than one pack and the reserve take.
     """
     check_job(job)
     _refuse_unless_empty(root)
     total, free = _room(root)
-    capacity = capacity_bytes or profile.capacity_bytes
+    capacity = profile.capacity_bytes if capacity_bytes is None else capacity_bytes
     if capacity is not None and free < capacity * _LEAST_PART:
         raise DeviceError(
             f"{root} has {format_size(free)} free, profile {profile.name} expects {format_size(capacity)}",
             remedy="check that the right disk is mounted there, choose another profile, or say --capacity",
         )
-    document = _document(profile, job, ordinal, capacity, profile.reserve_of(min(capacity or total, total)))
-    usable = min(free, capacity or free) - document.reserve_bytes
-    if usable < document.pack_size_bytes:
-        needed = format_size(document.pack_size_bytes + document.reserve_bytes)
-        raise DeviceFullError(
-            f"{root} has {format_size(free)} free; profile {profile.name} needs {needed} at the least",
-            remedy="free some room, or choose a profile with smaller packs",
-        )
+    room = total if capacity is None else min(capacity, total)
+    document = _document(profile, job, ordinal, capacity, profile.reserve_of(room))
+    usable = (free if capacity is None else min(free, capacity)) - document.reserve_bytes
+    _refuse_if_too_small(root, document, free, usable)
     layout = Layout(root)
     with device_errors(root):
         if dry_run:
@@ -95,11 +93,41 @@ def _refuse_unless_empty(root: str) -> None:
         problem = "is not a folder" if os.path.exists(root) else "does not exist"
         raise DeviceError(f"{root} {problem}", remedy="mount the disk or make the folder first")
     with device_errors(root):
-        names = sorted(set(os.listdir(root)) - FORMATTED_DISK_NAMES)
+        names = set(os.listdir(root)) - FORMATTED_DISK_NAMES
+        unfinished = _is_unfinished(root, names)
     if DEVICE_NAME in names:
-        raise DeviceError(f"{root} is a device already", remedy="use it with `transfer copy`, or choose an empty folder")
-    if names:
-        raise DeviceError(f"{root} is not empty: it holds {names[0]!r}", remedy="choose an empty folder or disk")
+        remedy = "use it with `transfer copy`, or choose an empty folder"
+        raise DeviceError(f"{root} is a device already", remedy=remedy)
+    if names and not unfinished:
+        what = f"{root} is not empty: it holds {min(names)!r}"
+        raise DeviceError(what, remedy="choose an empty folder or disk")
+
+
+def _is_unfinished(root: str, names: set[str]) -> bool:
+    """Whether all that is there is what an interrupted prepare leaves: it may begin anew."""
+    ours = {PACKS, SEGMENTS, RECOVERY_NAME, SCRIPT_NAME}
+    ours |= {name + PARTIAL_SUFFIX for name in (RECOVERY_NAME, SCRIPT_NAME, DEVICE_NAME)}
+    folders = [os.path.join(root, name) for name in names & {PACKS, SEGMENTS}]
+    return (
+        PACKS in names
+        and names <= ours
+        and not any(os.path.islink(folder) or os.listdir(folder) for folder in folders)
+    )
+
+
+def _refuse_if_too_small(root: str, document: DeviceDocument, free_bytes: int, usable_bytes: int) -> None:
+    least = document.pack_size_bytes + document.reserve_bytes
+    if usable_bytes >= document.pack_size_bytes:
+        return
+    if document.capacity_bytes is not None and document.capacity_bytes < least:
+        raise UsageError(
+            f"a capacity of {format_size(document.capacity_bytes)} is too small for {document.profile}",
+            remedy=f"it needs {format_size(least)} at the least: one pack and the reserve",
+        )
+    raise DeviceFullError(
+        f"{root} has {format_size(free_bytes)} free; profile {document.profile} needs {format_size(least)}",
+        remedy="free some room, or choose a profile with smaller packs",
+    )
 
 
 def _room(root: str) -> tuple[int, int]:
@@ -111,7 +139,9 @@ def _room(root: str) -> tuple[int, int]:
 
 def _refuse_unless_writable(root: str) -> None:
     if not os.access(root, os.W_OK):
-        raise OSError(errno.EROFS if os.statvfs(root).f_flag & os.ST_RDONLY else errno.EACCES, "cannot be written", root)
+        raise OSError(
+            errno.EROFS if os.statvfs(root).f_flag & os.ST_RDONLY else errno.EACCES, "cannot be written", root
+        )
 
 
 def _document(
@@ -139,12 +169,10 @@ def _document(
 
 def _write(layout: Layout, document: DeviceDocument) -> None:
     """FORMAT.md §13: DEVICE.json comes last, its name makes the device."""
-    os.mkdir(layout.packs)
-    os.mkdir(layout.segments)
-    write_durably(layout.at(RECOVERY_NAME), recovery_text(document.job, document.device_id, document.created))
-    write_durably(layout.at(SCRIPT_NAME), recover_script())
-    os.chmod(layout.at(SCRIPT_NAME), 0o755)
+    os.makedirs(layout.packs, exist_ok=True)
+    os.makedirs(layout.segments, exist_ok=True)
+    text = recovery_text(document.job, document.device_id, document.created)
+    write_durably(layout.at(RECOVERY_NAME), text)
+    write_durably(layout.at(SCRIPT_NAME), recover_script(), mode=0o755)
     write_durably(layout.at(DEVICE_NAME), encode(document))
     sync_directory(layout.root)
-
-

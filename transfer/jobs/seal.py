@@ -56,7 +56,8 @@ def seal(root: str, *, allow_incomplete: bool = False, dry_run: bool = False) ->
         point = find_resume_point(device, clean=not dry_run)
         if point.is_open and not allow_incomplete:
             raise DeviceError(
-                f"the last copy to {root} did not end", remedy="give the same copy command again, or say --incomplete"
+                f"the last copy to {root} did not end",
+                remedy="give the same copy command again, or say --incomplete",
             )
         with device_errors(root):
             document = _document(device, point.manifest, complete=not point.is_open)
@@ -71,7 +72,9 @@ def _document(device: Device, manifest: Manifest, *, complete: bool) -> SealDocu
     layout, identity = device.layout, device.document
     others = [_stored(layout.at(name), name) for name in (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME)]
     packs = [_pack(device, header) for header in manifest.headers]
-    segments = [_stored(layout.segment(header.sequence), segment_name(header.sequence)) for header in manifest.headers]
+    segments = [
+        _stored(layout.segment(header.sequence), segment_name(header.sequence)) for header in manifest.headers
+    ]
     return SealDocument(
         device_id=identity.device_id,
         job=identity.job,

@@ -1,6 +1,8 @@
-"""Opening folders beneath a source, step by step, so that no name on the way is a link and no path is too long for the kernel.
+"""Opening folders beneath a source, step by step, so that no name on the way is a link and no path is too
+long for the kernel.
 
-The folders on the way to the last one opened stay open: neighbours in path order share them. A tree deeper than `MAX_OPEN` keeps only the
+The folders on the way to the last one opened stay open: neighbours in path order share them. A tree deeper
+    than `MAX_OPEN` keeps only the
 deepest ones.
 """
 

@@ -1,26 +1,32 @@
-"""The engine of copy: keeps plan, packers and writer busy at once, in order, with bounded queues between them.
+"""The engine of copy: keeps plan, packers and writer busy at once, in order, with bounded queues between
+them.
 
-One thread walks and plans; worker processes pack batches; threads read and code chunks; one thread appends to the device. The queue between holds outcomes on
-their way in path order: whatever was appended is always a prefix of the run, so that any end of the process leaves a device that goes on from there.
+One thread walks and plans; worker processes pack batches; threads read and code chunks; one thread appends to
+the device. The queue between holds outcomes on their way in path order: whatever was appended is always a
+prefix of the run, so that any end of the process leaves a device that goes on from there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from transfer.core.bandwidth import TokenBucket
+from transfer.core.paths import display
 from transfer.core.records import B, C
 from transfer.device.device import Device
 from transfer.device.open_pack import Piece
 from transfer.device.writer import DeviceWriter
-from transfer.jobs.copy.chunks import ChunkCoder
-from transfer.jobs.copy.large import LargeFileReader, Pending, ResumedFile, filling, giving_up, ready
+from transfer.errors import TransferError
+from transfer.jobs.copy.chunks import ChunkCoder, ZeroFrames
+from transfer.jobs.copy.large import LargeFileReader
+from transfer.jobs.copy.large_pieces import Pending, ResumedFile
 from transfer.jobs.copy.links import LinkTable
 from transfer.jobs.copy.options import CopyOptions, CopyResult
 from transfer.jobs.copy.packing import PackingOptions
@@ -41,7 +47,15 @@ class CopyEngine:
     """Copies one run's work to a device."""
 
     def __init__(
-        self, device: Device, source: bytes, options: CopyOptions, result: CopyResult, links: LinkTable, writer: DeviceWriter, observe: Observe
+        self,
+        device: Device,
+        source: bytes,
+        options: CopyOptions,
+        *,
+        result: CopyResult,
+        links: LinkTable,
+        writer: DeviceWriter,
+        observe: Observe,
     ) -> None:
         document = device.document
         level = options.level or document.level
@@ -51,21 +65,25 @@ class CopyEngine:
         self._writer = writer
         self._observe = observe
         self._pool = WorkerPool(packing_options(device, source, options), options.workers)
-        self._coder = ChunkCoder(workers=options.workers, chunk_size_bytes=document.chunk_size_bytes, level=level)
-        self._large = LargeFileReader(source, self._coder, follow_links=options.follow_links, xattrs=options.xattrs)
+        self._coder = ChunkCoder(
+            workers=options.workers, chunk_size_bytes=document.chunk_size_bytes, level=level
+        )
+        self._large = LargeFileReader(
+            source, self._coder, follow_links=options.follow_links, xattrs=options.xattrs
+        )
         self._planner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
         self._appender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="append")
         self._queue: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=2 * options.workers + 2)
         self._bucket: TokenBucket | None = None
         self._moved_bytes = 0
-        self.again = False
 
-    async def run(self, work: Iterator[Work], start: AsyncIterator[Pending] | None = None) -> None:
+    async def run(self, work: Iterator[Work], start: AsyncGenerator[Pending, None]) -> None:
         """Carry out all work.
 
         Raises:
             DeviceFullError: the device is full; all before is committed.
-            TransferError: the device or a worker failed.
+            DeviceError: the device failed.
+            TransferError: the source or a worker failed.
         """
         producer = asyncio.create_task(self._produce(work, start))
         try:
@@ -87,19 +105,14 @@ class CopyEngine:
         self._large.close()
         self._appender.shutdown(wait=True, cancel_futures=True)
 
-    def read(self, file: LargeFile, resumed: ResumedFile | None = None) -> AsyncIterator[Pending]:
+    @property
+    def zeros(self) -> ZeroFrames:
+        """Frames of zero bytes."""
+        return self._coder.zeros
+
+    def read(self, file: LargeFile, resumed: ResumedFile | None = None) -> AsyncGenerator[Pending, None]:
         """A large file, or the rest of one that is on the device in part."""
         return self._large.pieces(file, resumed)
-
-    async def given_up(self, resumed: ResumedFile) -> AsyncIterator[Pending]:
-        """The filling of a large file that cannot go on."""
-        for piece in giving_up(resumed.begin, resumed.sums.bytes, self._coder):
-            yield ready(Outcome([piece]))
-
-    async def filled(self, left_bytes: int) -> AsyncIterator[Pending]:
-        """The rest of a filling."""
-        for piece in filling(left_bytes, self._coder):
-            yield ready(Outcome([piece]))
 
     async def finish(self) -> None:
         """The run is complete: commit the last pack."""
@@ -109,28 +122,34 @@ class CopyEngine:
         """Commit what is there."""
         await self._in(self._appender, self._writer.pause)
 
-    async def _produce(self, work: Iterator[Work], start: AsyncIterator[Pending] | None) -> None:
+    async def _produce(self, work: Iterator[Work], start: AsyncGenerator[Pending, None]) -> None:
         try:
-            if start is not None:
-                async for pending in start:
-                    await self._queue.put(pending)
+            await self._put_all(start)
             while (item := await self._in(self._planner, lambda: next(work, _END))) is not _END:
                 if isinstance(item, Batch):
                     await self._queue.put(self._packing(item))
                 else:
-                    async for pending in self._large.pieces(item):
-                        await self._queue.put(pending)
+                    await self._put_all(self._large.pieces(item))
+        except OSError as error:
+            await self._queue.put(_failing(source_error(error)))
         except Exception as error:
             await self._queue.put(_failing(error))
         else:
             await self._queue.put(_END)
+
+    async def _put_all(self, pieces: AsyncGenerator[Pending, None]) -> None:
+        async with contextlib.aclosing(pieces):
+            async for pending in pieces:
+                await self._queue.put(pending)
 
     def _packing(self, batch: Batch) -> Pending:
         task = asyncio.ensure_future(self._pool.pack(batch))
         task.add_done_callback(_retrieved)
 
         async def outcome() -> Outcome:
-            return await task
+            packed = await task
+            orphaned = {target for target in packed.link_targets if self._links.is_unread(target)}
+            return await self._pool.pack(batch.without_links_to(orphaned)) if orphaned else packed
 
         return outcome
 
@@ -150,16 +169,18 @@ class CopyEngine:
         result.entries += piece.entries
         result.bytes += piece.file_bytes
         result.stored_bytes += len(piece.stored)
-        self._moved_bytes += piece.content_bytes if piece.frame_kind == C else piece.file_bytes if piece.frame_kind == B else 0
+        if piece.frame_kind == C:
+            self._moved_bytes += piece.content_bytes
+        elif piece.frame_kind == B:
+            self._moved_bytes += piece.file_bytes
 
     def _account(self, outcome: Outcome) -> None:
         self._result.files += outcome.files
         self._result.unchanged += outcome.unchanged
+        for path in outcome.stored_anew:
+            self._links.mark_stored_anew(path)
         for problem in outcome.problems:
-            if problem.kind == "again":
-                self.again = True
-            else:
-                self._result.note(problem)
+            self._result.note(problem)
             if problem.kind in ("failed", "again"):
                 self._links.mark_unread(problem.path)
 
@@ -194,6 +215,15 @@ def small_limit(device: Device) -> int:
     """Files up to this size travel in batches."""
     document = device.document
     return min(1 << 20, document.batch_size_bytes, document.chunk_size_bytes)
+
+
+def source_error(error: OSError) -> TransferError:
+    """The error of the product when the source's own folder cannot be read any more."""
+    where = f" at {display(os.fsencode(error.filename))}" if isinstance(error.filename, str | bytes) else ""
+    return TransferError(
+        f"the source cannot be read any more{where}: {error.strerror or error}",
+        remedy="check that it is mounted, then give the same command again",
+    )
 
 
 def _failing(error: Exception) -> Pending:

@@ -1,47 +1,31 @@
-"""A large file as pieces: H frame, one C frame a chunk, P frame, closing record (FORMAT.md §7, §10).
+"""Reading a large file into pieces: H frame, one C frame a chunk, P frame, closing record (FORMAT.md §7,
+§10).
 
-Chunks are read in order by one thread, which also keeps the digest of the whole file; sums and compression of each chunk run beside it. Holes are
-never read. A file that changes under the reading is given up (`void`), its member filled with zeros, and begun once more; the second time it
-is kept as it is and marked as changed. Reading goes on behind chunks that are already on the device only when these are still the same.
+Chunks are read in order by one thread, which also keeps the digest of the whole file; sums and compression of
+each chunk run beside it. Holes are never read. A file that changes under the reading is given up (`void`),
+its member filled with zeros, and begun once more; the second time it is kept as it is and marked as changed.
+Reading goes on behind chunks that are on the device already only when these are still the same.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 
 from blake3 import blake3
 
-from transfer.core.records import Begin, C, Chunk, Failed, File, H, P, Record, Void
+from transfer.core.records import Begin, File
 from transfer.core.stream_rules import path_fields
-from transfer.device.open_pack import Piece
-from transfer.formats.frames import FrameCompressor
-from transfer.formats.segment import encode_line
-from transfer.formats.tar import padding_bytes, record_header
+from transfer.jobs.copy import large_pieces as pieces_of
 from transfer.jobs.copy import reading
 from transfer.jobs.copy.beneath import Beneath
 from transfer.jobs.copy.chunks import ChunkCoder, ChunkSums, RunningSums
-from transfer.jobs.copy.walk import failure_reason
+from transfer.jobs.copy.large_pieces import Pending, ResumedFile, ready
 from transfer.jobs.copy.work import LargeFile, Outcome, Problem
 
 ATTEMPTS = 2
-
-Value = TypeVar("Value")
-
-Pending = Callable[[], Awaitable[Outcome]]
-"""An outcome on its way. Whoever takes it awaits one after the other, in order."""
-
-
-@dataclass
-class ResumedFile:
-    """A large file whose first chunks are on the device already: what they add up to, and their digests in order."""
-
-    begin: Begin
-    sums: RunningSums
-    digests: Iterator[str]
 
 
 class LargeFileReader:
@@ -57,33 +41,47 @@ class LargeFileReader:
         """Close the folders."""
         self._folders.close()
 
-    async def pieces(self, file: LargeFile, resumed: ResumedFile | None = None) -> AsyncIterator[Pending]:
+    async def pieces(
+        self, file: LargeFile, resumed: ResumedFile | None = None
+    ) -> AsyncGenerator[Pending, None]:
         """The file's outcomes in order; what is still being computed is awaited by the taker."""
         try:
             descriptor = await self._coder.in_reader(lambda: self._open(file.path))
         except OSError as error:
             if resumed is not None:
-                for piece in giving_up(resumed.begin, resumed.sums.bytes, self._coder):
+                for piece in pieces_of.giving_up(resumed.begin, resumed.sums.bytes, self._coder.zeros):
                     yield ready(Outcome([piece]))
-            yield ready(_failure(file, error))
+            yield ready(pieces_of.failure(file, error))
             return
         try:
-            if file.known_blake3 and await self._coder.in_reader(lambda: self._digest(descriptor)) == file.known_blake3:
+            if await self._is_known(file, descriptor):
                 yield ready(Outcome([], unchanged=1))
                 return
             for attempt in range(ATTEMPTS):
-                passage = _Passage(file, descriptor, self._coder, is_last=attempt + 1 == ATTEMPTS, xattrs=self._xattrs)
-                async for pending in passage.pieces(resumed):
-                    yield pending
+                is_last = attempt + 1 == ATTEMPTS
+                passage = _Passage(file, descriptor, self._coder, is_last=is_last, xattrs=self._xattrs)
+                async with aclosing(passage.pieces(resumed)) as pieces:
+                    async for pending in pieces:
+                        yield pending
                 if passage.is_done:
                     return
                 resumed = None
         finally:
-            os.close(descriptor)
+            self._coder.close_behind(descriptor)
 
     def _open(self, path: bytes) -> int:
         cut = path.rfind(b"/") + 1
-        return reading.open_file(self._folders.folder(path[:cut]), path[cut:], follow_links=self._follow_links)
+        folder = self._folders.folder(path[:cut])
+        return reading.open_file(folder, path[cut:], follow_links=self._follow_links)[0]
+
+    async def _is_known(self, file: LargeFile, descriptor: int) -> bool:
+        """Whether the file has the content that the device has; one that cannot be read has not."""
+        if not file.known_blake3:
+            return False
+        try:
+            return await self._coder.in_reader(lambda: self._digest(descriptor)) == file.known_blake3
+        except OSError:
+            return False
 
     def _digest(self, descriptor: int) -> str:
         """BLAKE3 of the whole file."""
@@ -97,7 +95,9 @@ class LargeFileReader:
 class _Passage:
     """One reading of a large file from begin to end."""
 
-    def __init__(self, file: LargeFile, descriptor: int, coder: ChunkCoder, *, is_last: bool, xattrs: bool) -> None:
+    def __init__(
+        self, file: LargeFile, descriptor: int, coder: ChunkCoder, *, is_last: bool, xattrs: bool
+    ) -> None:
         self.is_done = False
         self._file = file
         self._path = file.path
@@ -111,17 +111,18 @@ class _Passage:
         self._chunk = 0
         self._changed = False
 
-    async def pieces(self, resumed: ResumedFile | None) -> AsyncIterator[Pending]:
+    async def pieces(self, resumed: ResumedFile | None) -> AsyncGenerator[Pending, None]:
+        """What this reading brings; when it ends and is not `is_done`, the file is to be read once more."""
         status = os.fstat(self._descriptor)
         self._is_sparse = status.st_blocks * 512 < status.st_size
         if resumed is None:
             self._begin = self._begin_record(status)
-            yield ready(Outcome([_headers(self._begin)]))
+            yield ready(Outcome([pieces_of.headers(self._begin)]))
         else:
             self._begin = resumed.begin
-            if not await self._coder.in_reader(lambda: self._prefix_is_same(resumed)):
-                for piece in giving_up(self._begin, resumed.sums.bytes, self._coder):
-                    yield ready(Outcome([piece]))
+            if not await self._goes_on_behind(resumed):
+                for pending in self._give_up(resumed.sums.bytes):
+                    yield pending
                 return
         failure: OSError | None = None
         try:
@@ -135,18 +136,22 @@ class _Passage:
             record = self._file_record(os.fstat(self._descriptor), changed=not steady)
             yield lambda: self._close(record)
             return
-        for piece in giving_up(self._begin, self._offset, self._coder):
-            yield ready(Outcome([piece]))
+        for pending in self._give_up(self._offset):
+            yield pending
         if failure is not None:
             self.is_done = True
-            yield ready(_failure(self._file, failure))
+            yield ready(pieces_of.failure(self._file, failure))
+
+    def _give_up(self, done_bytes: int) -> Iterator[Pending]:
+        for piece in pieces_of.giving_up(self._begin, done_bytes, self._coder.zeros):
+            yield ready(Outcome([piece]))
 
     def _begin_record(self, status: os.stat_result) -> Begin:
         xattrs, omitted = reading.read_xattrs(self._descriptor) if self._wants_xattrs else ({}, False)
         return Begin(
             **path_fields(self._path),
             mode=status.st_mode & 0o7777,
-            mtime_ns=status.st_mtime_ns,
+            mtime_ns=reading.mtime_of(status),
             uid=status.st_uid,
             gid=status.st_gid,
             user=reading.user_name(status.st_uid),
@@ -159,21 +164,26 @@ class _Passage:
     def _is_steady(self) -> bool:
         """Whether the file still is what its begin record says."""
         status = os.fstat(self._descriptor)
-        same = (status.st_size, status.st_mtime_ns) == (self._begin.size_bytes, self._begin.mtime_ns)
+        same = (status.st_size, reading.mtime_of(status)) == (self._begin.size_bytes, self._begin.mtime_ns)
         return same and not self._changed
 
+    async def _goes_on_behind(self, resumed: ResumedFile) -> bool:
+        try:
+            return await self._coder.in_reader(lambda: self._prefix_is_same(resumed))
+        except OSError:  # the next attempt meets it again, and records it
+            return False
+
     def _prefix_is_same(self, resumed: ResumedFile) -> bool:
-        """Read what is on the device already once more: it must have the digests that were recorded then."""
+        """Read what is on the device already once more: it must have the digests recorded then."""
         if not self._is_steady():
             return False
         buffer = bytearray(self._coder.chunk_size_bytes)
         for digest in resumed.digests:
-            count = self._read_into(buffer, self._offset)
-            content = memoryview(buffer)[:count]
+            content = memoryview(buffer)[: self._read_into(buffer, self._offset)]
             if blake3(content).hexdigest() != digest:
                 return False
             self._hasher.update(content)
-            self._offset += count
+            self._offset += len(content)
             self._chunk += 1
         self._sums = resumed.sums
         return self._offset == resumed.sums.bytes
@@ -181,31 +191,38 @@ class _Passage:
     async def _next_chunk(self) -> Pending:
         size = min(self._coder.chunk_size_bytes, self._begin.size_bytes - self._offset)
         offset, index = self._offset, self._chunk
-        self._offset += size
-        self._chunk += 1
-        if self._is_sparse and await self._coder.in_reader(lambda: self._is_hole(offset, size)):
-            stored, sums = self._coder.zeros(size)
-            await self._coder.in_reader(lambda: self._hasher.update(bytes(size)))
-            return lambda: self._finish_chunk(index, size, _value((stored, sums)))
+        if self._is_sparse and await self._coder.in_reader(lambda: self._pass_hole(offset, size)):
+            self._step(size)
+            coded = self._coder.zeros.coded(size)
+            return lambda: self._finish_chunk(index, size, pieces_of.value(coded), taken=False)
         buffer = await self._coder.buffer()
         try:
             content = memoryview(buffer)[:size]
             await self._coder.in_reader(lambda: self._read_chunk(content, offset))
-        except BaseException:
-            self._offset, self._chunk = offset, index
+        except OSError:
             self._coder.give_back(buffer)
             raise
+        self._step(size)
         task = self._coder.encode(content, buffer)
-        return lambda: self._finish_chunk(index, size, task)
+        return lambda: self._finish_chunk(index, size, task, taken=True)
 
-    def _is_hole(self, offset: int, size: int) -> bool:
+    def _step(self, size: int) -> None:
+        self._offset += size
+        self._chunk += 1
+
+    def _pass_hole(self, offset: int, size: int) -> bool:
+        """Whether there is nothing but a hole, which then counts as read."""
         try:
-            return os.lseek(self._descriptor, offset, os.SEEK_DATA) >= offset + size
+            is_hole = os.lseek(self._descriptor, offset, os.SEEK_DATA) >= offset + size
         except OSError as error:
-            return error.errno == errno.ENXIO  # no data behind offset at all
+            is_hole = error.errno == errno.ENXIO  # no data behind offset at all
+        if is_hole:
+            self._hasher.update(self._coder.zeros.content(size))
+            self._changed = not self._is_steady()
+        return is_hole
 
     def _read_chunk(self, content: memoryview, offset: int) -> None:
-        """Fill `content`; where the file has become shorter the rest is zeros, and the file counts as changed."""
+        """Fill `content`; where the file has become shorter zeros follow, and the file counts as changed."""
         count = self._read_into(content, offset)
         if count < len(content):
             content[count:] = bytes(len(content) - count)
@@ -219,18 +236,16 @@ class _Passage:
             done += count
         return done
 
-    async def _finish_chunk(self, index: int, size: int, task: Awaitable[tuple[bytes, ChunkSums]]) -> Outcome:
-        stored, sums = await task
+    async def _finish_chunk(
+        self, index: int, size: int, task: Awaitable[tuple[bytes, ChunkSums]], *, taken: bool
+    ) -> Outcome:
+        try:
+            stored, sums = await task
+        finally:
+            if taken:
+                self._coder.taken()
         self._sums.add(sums, size)
-        record = Chunk(
-            **path_fields(self._path),
-            index=index,
-            size_bytes=size,
-            blake3=sums.blake3,
-            crc64nvme=f"{sums.crc64nvme:016x}",
-            crc32c=f"{sums.crc32c:08x}",
-        )
-        return Outcome([_piece(self._path, record, C, size, stored)])
+        return Outcome([pieces_of.chunk(self._path, index, size, stored, sums)])
 
     def _file_record(self, status: os.stat_result, *, changed: bool) -> Callable[[], File]:
         """The closing record, all but the sums that are still being computed."""
@@ -250,69 +265,14 @@ class _Passage:
 
     async def _close(self, make_record: Callable[[], File]) -> Outcome:
         record = make_record()
-        padding = padding_bytes(record.size_bytes)
-        stored = self._coder.zeros(padding)[0] if padding else b""
-        piece = _piece(self._path, record, P if padding else "", padding, stored, ends_member=True)
-        problems = []
+        outcome = Outcome([pieces_of.closing(record, self._coder.zeros)], files=1)
         if record.changed:
-            problems.append(Problem(self._path, "changed", "changed", "it changed under every attempt to read it"))
+            outcome.problems.append(Problem(self._path, "changed", "changed", reading.CHANGED))
         if record.xattrs_omitted:
-            problems.append(Problem(self._path, "xattrs", "xattrs-omitted", "its extended attributes could not be kept"))
-        return Outcome([piece], problems, files=1)
+            outcome.problems.append(Problem(self._path, "xattrs", "xattrs-omitted", reading.XATTRS_OMITTED))
+        if self._file.known_blake3:
+            outcome.stored_anew.append(self._path)
+        return outcome
 
 
 _COPIED = ("mode", "mtime_ns", "uid", "gid", "user", "group", "xattrs", "xattrs_omitted", "size_bytes")
-
-
-def ready(outcome: Outcome) -> Pending:
-    """An outcome that is there already."""
-    return lambda: _value(outcome)
-
-
-async def _value(value: Value) -> Value:
-    return value
-
-
-def giving_up(begin: Begin, done_bytes: int, coder: ChunkCoder) -> Iterator[Piece]:
-    """The void record of a large file and the zeros that fill its member behind `done_bytes` of content."""
-    left = begin.size_bytes - done_bytes + padding_bytes(begin.size_bytes)
-    yield _piece(begin.path_bytes, Void(**path_fields(begin.path_bytes)), "", 0, b"", ends_member=not left)
-    yield from filling(left, coder)
-
-
-def filling(left: int, coder: ChunkCoder) -> Iterator[Piece]:
-    """P frames of `left` zero bytes, which end a member."""
-    while left:
-        size = min(left, coder.chunk_size_bytes)
-        left -= size
-        yield Piece(frame_kind=P, content_bytes=size, stored=memoryview(coder.zeros(size)[0]), ends_member=not left)
-
-
-def _headers(begin: Begin) -> Piece:
-    header = record_header(begin)
-    return _piece(begin.path_bytes, begin, H, len(header), FrameCompressor(1).compress(header))
-
-
-def _failure(file: LargeFile, error: OSError) -> Outcome:
-    reason, detail = failure_reason(error), error.strerror or str(error)
-    problem = Problem(file.path, "failed", reason, detail)
-    if reason == file.known_reason:
-        return Outcome([], [problem])
-    record = Failed(reason=reason, detail=detail, **path_fields(file.path))
-    return Outcome([_piece(file.path, record, "", 0, b"")], [problem])
-
-
-def _piece(path: bytes, record: Record, kind: str, content_bytes: int, stored: bytes, *, ends_member: bool = False) -> Piece:
-    is_entry = isinstance(record, File)
-    return Piece(
-        frame_kind=kind,
-        content_bytes=content_bytes,
-        stored=memoryview(stored),
-        lines=encode_line(record),
-        records=1,
-        first_path=path,
-        last_path=path,
-        entries=int(is_entry),
-        file_bytes=record.size_bytes if isinstance(record, File) else 0,
-        ends_member=ends_member,
-    )

@@ -22,7 +22,8 @@ class CopyOptions:
         level: zstd level instead of the profile's.
         checksum: compare content, not size and mtime.
         count_ahead: walk the source a second time, ahead of the copying, so that the remaining time is known.
-        write_rate: bytes a second that may be written now; None: no limit. Asked again and again, so that a timetable works.
+        write_rate: bytes a second that may be written now; None: no limit. Asked again and again, so that a
+            timetable works.
     """
 
     filter: Filter = field(default_factory=Filter)
@@ -42,6 +43,7 @@ class CopyResult:
     """What a copy did, and what it did not.
 
     Attributes:
+        again: entries that another pass may settle; in the end they have failed.
         resumed_after: path behind which an interrupted run went on; None for a run from the start.
         full: the device was full before the source was copied.
         left_entries, left_files, left_bytes: what is still to be copied then.
@@ -62,9 +64,9 @@ class CopyResult:
     skipped: int = 0
     failed: int = 0
     changed: int = 0
+    again: int = 0
     problems: list[Problem] = field(default_factory=list)
     full: bool = False
-    interrupted: bool = False
     left_entries: int = 0
     left_files: int = 0
     left_bytes: int = 0
@@ -77,15 +79,25 @@ class CopyResult:
                 self.skipped += 1
             case "changed":
                 self.changed += 1
+            case "again":
+                self.again += 1
             case _:
                 self.failed += 1
         if len(self.problems) < MAX_LISTED_PROBLEMS:
             self.problems.append(problem)
 
+    def forget_problems(self) -> None:
+        """Another pass looks at everything once more: only what it would not meet again stays."""
+        kept = [problem for problem in self.problems if problem.kind == "xattrs"]
+        self.skipped = self.changed = self.again = self.failed = 0
+        self.problems = []
+        for problem in kept:
+            self.note(problem)
+
     @property
     def is_partial(self) -> bool:
         """Whether anything of the source is not on the device as it should be."""
-        return bool(self.skipped or self.failed or self.changed)
+        return bool(self.skipped or self.failed or self.changed or self.again)
 
 
 Observer = Callable[[Progress], None]

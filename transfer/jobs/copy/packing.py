@@ -1,7 +1,8 @@
 """Turning a batch of orders into finished frames and their records; runs in the worker processes.
 
-A frame holds whole members, in order; it is cut before it would outgrow its limit (FORMAT.md §7). What cannot be read becomes a `failed`
-record in its place; nothing is left out silently.
+A frame holds whole members, in order; it is cut before it would outgrow its limit (FORMAT.md §7). What cannot
+be read becomes a `failed` record in its place; nothing is left out silently. A further name of a file that
+could not be read is read by itself.
 """
 
 from __future__ import annotations
@@ -14,12 +15,31 @@ from awscrt.checksums import crc32c, crc64nvme
 from blake3 import blake3
 
 from transfer.core.paths import to_text
-from transfer.core.records import B, Directory, Failed, File, Hardlink, Metadata, Record, Removed, Skipped, Symlink
+from transfer.core.records import (
+    B,
+    Directory,
+    Failed,
+    File,
+    Hardlink,
+    Metadata,
+    Record,
+    Removed,
+    Skipped,
+    Symlink,
+)
 from transfer.core.stream_rules import path_fields
 from transfer.device.open_pack import Piece
 from transfer.formats.frames import FrameCompressor
 from transfer.formats.segment import encode_line
-from transfer.formats.tar import HARD_LINK, FOLDER, REGULAR, SYMBOLIC_LINK, member_header, padding_bytes
+from transfer.formats.tar import (
+    BLOCK_BYTES,
+    FOLDER,
+    HARD_LINK,
+    REGULAR,
+    SYMBOLIC_LINK,
+    member_header,
+    padding_bytes,
+)
 from transfer.jobs.copy import reading
 from transfer.jobs.copy.beneath import Beneath
 from transfer.jobs.copy.walk import failure_reason
@@ -36,6 +56,8 @@ from transfer.jobs.copy.work import (
     ReadLink,
     Stat,
 )
+
+_ZEROS = bytes(BLOCK_BYTES)
 
 
 @dataclass(frozen=True)
@@ -55,7 +77,7 @@ class _FrameInWork:
     """Members and records collected for the next frame."""
 
     parts: list[bytes] = field(default_factory=list)
-    bytes: int = 0
+    size_bytes: int = 0
     lines: list[bytes] = field(default_factory=list)
     first_path: bytes = b""
     last_path: bytes = b""
@@ -79,12 +101,12 @@ class Packer:
     def pack(self, batch: Batch) -> Outcome:
         """The frames and records of a batch."""
         self._outcome = Outcome(pieces=[])
-        for folder, orders in batch.groups:
-            for order in orders:
-                try:
-                    self._carry_out(folder, order)
-                except OSError as error:
-                    self._fail(folder, order, error)
+        self._unread: set[bytes] = set()
+        for folder, order in batch.all():
+            try:
+                self._carry_out(folder, order)
+            except OSError as error:
+                self._fail(folder + order.name, order, error)
         self._cut()
         return self._outcome
 
@@ -94,9 +116,11 @@ class Packer:
             case ReadFile():
                 self._file(self._folders.folder(folder), path, order)
             case PutDirectory():
-                self._directory(path, order)
+                self._directory(folder, path, order)
             case ReadLink():
                 self._link(folder, path, order)
+            case PutHardlink() if order.target in self._unread:
+                self._file(self._folders.folder(folder), path, ReadFile(order.name))
             case PutHardlink():
                 self._hardlink(path, order)
             case PutRemoved():
@@ -110,19 +134,22 @@ class Packer:
 
     def _file(self, folder: int, path: bytes, order: ReadFile) -> None:
         options = self._options
+        limit, follow_links = options.small_limit_bytes, options.follow_links
         content = reading.read_small(
-            folder, order.name, options.small_limit_bytes, follow_links=options.follow_links, xattrs=options.xattrs
+            folder, order.name, limit, follow_links=follow_links, xattrs=options.xattrs
         )
         if content is None:
-            self._outcome.problems.append(Problem(path, "again", "changed", "grew while it was being read"))
+            self._grown(path, order)
             return
         data, status = content.data, content.status
         digest = blake3(data).hexdigest()
         if digest == order.known_blake3:
             self._outcome.unchanged += 1
             return
-        owner = _owner((status.st_mode & 0o7777, status.st_mtime_ns, status.st_uid, status.st_gid))
-        header = member_header(path, REGULAR, len(data), status.st_mtime_ns, owner, b"", content.xattrs)
+        self._tell(path, order, content)
+        mtime_ns = reading.mtime_of(status)
+        owner = _owner((status.st_mode & 0o7777, mtime_ns, status.st_uid, status.st_gid))
+        header = member_header(path, REGULAR, len(data), mtime_ns, owner, b"", content.xattrs)
         self._make_room(len(header) + len(data))
         text, encoded = to_text(path)
         several = status.st_nlink > 1
@@ -130,7 +157,7 @@ class Packer:
             path=text,
             path_base64=encoded,
             mode=owner[0],
-            mtime_ns=status.st_mtime_ns,
+            mtime_ns=mtime_ns,
             uid=owner[1],
             gid=owner[2],
             user=owner[3],
@@ -141,35 +168,57 @@ class Packer:
             blake3=digest,
             crc64nvme=f"{crc64nvme(data):016x}",
             crc32c=f"{crc32c(data):08x}",
-            offset=self._frame.bytes + len(header),
+            offset=self._frame.size_bytes + len(header),
             inode=status.st_ino if several else None,
             volume=status.st_dev if several else None,
             sparse=status.st_blocks * 512 < len(data) and status.st_blocks * 512 + 4096 < len(data),
             changed=content.changed,
         )
         self._member(path, record, header, data)
+
+    def _tell(self, path: bytes, order: ReadFile, content: reading.Content) -> None:
         self._outcome.files += 1
+        if order.known_blake3:
+            self._outcome.stored_anew.append(path)
         if content.changed:
-            self._outcome.problems.append(Problem(path, "changed", "changed", "kept as it was read last"))
+            self._outcome.problems.append(Problem(path, "changed", "changed", reading.CHANGED))
         if content.xattrs_omitted:
             self._omitted(path)
 
-    def _directory(self, path: bytes, order: PutDirectory) -> None:
-        xattrs, omitted = reading.read_xattrs(self._folders.folder(path)) if self._options.xattrs else ({}, False)
+    def _grown(self, path: bytes, order: ReadFile) -> None:
+        """It does not fit into a batch any more: left to another pass, which knows it as a large file."""
+        detail = "it outgrew a batch while being read"
+        if order.known_reason != "changed":
+            self._record(path, Failed(reason="changed", detail=detail, **path_fields(path)))
+        self._outcome.problems.append(Problem(path, "again", "changed", detail))
+        self._unread.add(path)
+
+    def _directory(self, folder: bytes, path: bytes, order: PutDirectory) -> None:
+        xattrs, omitted = self._xattrs_at(folder, order.name.rstrip(b"/"), self._options.follow_links)
         record = Directory(**path_fields(path), **_metadata(order.status, xattrs, omitted))
-        self._member(path, record, member_header(path, FOLDER, 0, record.mtime_ns, _owner(order.status), b"", xattrs))
+        owner = _owner(order.status)
+        self._member(path, record, member_header(path, FOLDER, 0, record.mtime_ns, owner, b"", xattrs))
         if omitted:
             self._omitted(path)
 
     def _link(self, folder: bytes, path: bytes, order: ReadLink) -> None:
-        descriptor = self._folders.folder(folder)
-        target = os.readlink(order.name, dir_fd=descriptor)
-        xattrs, omitted = ({}, False)
-        if self._options.xattrs:
-            xattrs, omitted = reading.read_xattrs(b"/proc/self/fd/%d/%b" % (descriptor, order.name), follow_links=False)
-        record = Symlink(**path_fields(path), **path_fields(target, "target"), **_metadata(order.status, xattrs, omitted))
+        target = os.readlink(order.name, dir_fd=self._folders.folder(folder))
+        xattrs, omitted = self._xattrs_at(folder, order.name, False)
+        metadata = _metadata(order.status, xattrs, omitted)
+        record = Symlink(**path_fields(path), **path_fields(target, "target"), **metadata)
         owner = _owner(order.status)
-        self._member(path, record, member_header(path, SYMBOLIC_LINK, 0, record.mtime_ns, owner, target, xattrs))
+        self._member(
+            path, record, member_header(path, SYMBOLIC_LINK, 0, record.mtime_ns, owner, target, xattrs)
+        )
+        if omitted:
+            self._omitted(path)
+
+    def _xattrs_at(self, folder: bytes, name: bytes, follow_links: bool) -> tuple[dict[str, str], bool]:
+        """Extended attributes of what need not be opened: a folder that may not be read has some, too."""
+        if not self._options.xattrs:
+            return {}, False
+        place = b"/proc/self/fd/%d/%b" % (self._folders.folder(folder), name)
+        return reading.read_xattrs(place, follow_links=follow_links)
 
     def _hardlink(self, path: bytes, order: PutHardlink) -> None:
         record = Hardlink(
@@ -183,19 +232,21 @@ class Packer:
         owner = _owner(order.status)
         self._member(path, record, member_header(path, HARD_LINK, 0, record.mtime_ns, owner, order.target))
         self._outcome.files += 1
+        self._outcome.link_targets.append(order.target)
 
     def _omitted(self, path: bytes) -> None:
-        self._outcome.problems.append(Problem(path, "xattrs", "xattrs-omitted", "its extended attributes could not be kept"))
+        self._outcome.problems.append(Problem(path, "xattrs", "xattrs-omitted", reading.XATTRS_OMITTED))
 
-    def _fail(self, folder: bytes, order: Order, error: OSError) -> None:
-        path, reason, detail = folder + order.name, failure_reason(error), error.strerror or str(error)
+    def _fail(self, path: bytes, order: Order, error: OSError) -> None:
+        reason, detail = failure_reason(error), error.strerror or str(error)
+        self._unread.add(path)
         if not (isinstance(order, ReadFile) and order.known_reason == reason):
             self._record(path, Failed(reason=reason, detail=detail, **path_fields(path)))
         self._outcome.problems.append(Problem(path, "failed", reason, detail))
 
     def _make_room(self, size: int) -> None:
         """Cut the frame before a member would take it beyond one chunk of content."""
-        if self._frame.bytes and self._frame.bytes + size > self._options.chunk_size_bytes:
+        if self._frame.size_bytes and self._frame.size_bytes + size > self._options.chunk_size_bytes:
             self._cut()
 
     def _member(self, path: bytes, record: Metadata, header: bytes, data: bytes = b"") -> None:
@@ -203,8 +254,8 @@ class Packer:
             self._make_room(len(header))
         frame = self._frame
         padding = padding_bytes(len(data))
-        frame.parts += (header, data, bytes(padding)) if padding else (header, data)
-        frame.bytes += len(header) + len(data) + padding
+        frame.parts += (header, data, _ZEROS[:padding]) if padding else (header, data)
+        frame.size_bytes += len(header) + len(data) + padding
         frame.entries += 1
         frame.file_bytes += len(data)
         self._record(path, record)
@@ -220,11 +271,11 @@ class Packer:
         frame, self._frame = self._frame, _FrameInWork()
         if not frame.lines:
             return
-        stored = self._compressor.compress(b"".join(frame.parts)) if frame.bytes else b""
+        stored = self._compressor.compress(b"".join(frame.parts)) if frame.size_bytes else b""
         self._outcome.pieces.append(
             Piece(
-                frame_kind=B if frame.bytes else "",
-                content_bytes=frame.bytes,
+                frame_kind=B if frame.size_bytes else "",
+                content_bytes=frame.size_bytes,
                 stored=memoryview(stored),
                 lines=b"".join(frame.lines),
                 records=len(frame.lines),
@@ -232,7 +283,7 @@ class Packer:
                 last_path=frame.last_path,
                 entries=frame.entries,
                 file_bytes=frame.file_bytes,
-                ends_member=bool(frame.bytes),
+                ends_member=bool(frame.size_bytes),
             )
         )
 

@@ -1,22 +1,31 @@
-"""What is to be done: the walk of the source merged with what the device has, cut into batches and large files.
+"""What is to be done: the walk of the source merged with what the device has, cut into batches and large
+files.
 
-Both sides are sorted streams, so this needs no memory beyond the names of the folders on the way. An entry is the same when its size and mtime are those of the
-newest record (a link: its target; a folder: its metadata); with `checksum` the content decides. Rules for hard links: a further name of an inode
-becomes a link only when its first name was seen in this walk, or on the device, with the same size and mtime.
+Both sides are sorted streams, so this needs no memory beyond the folders on the way. An entry is the same
+when its size and mtime are those of the newest record (a link: mtime and target; a folder: its metadata);
+with `checksum` the content decides. Rules:
+
+- A further name of an inode becomes a hard link only when its first name was seen in this walk, or on the
+  device, with the same size and mtime.
+- What failed or was skipped before and does so again for the same reason is reported, not recorded again.
+  What can be read again is stored again: only a newer entry takes the record of the failure away.
+- A folder that is the same is recorded all the same before anything new in it: unpacking that sets its mtime.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
-from transfer.core.merge import PathRecord
 from transfer.core.paths import parent
-from transfer.core.records import Directory, Entry, Failed, File, Hardlink, Skipped, Symlink
+from transfer.core.records import Directory, File, Hardlink, Symlink
 from transfer.jobs.copy.beneath import Beneath
+from transfer.jobs.copy.known import Known, OnDevice
 from transfer.jobs.copy.links import FirstName, LinkTable
+from transfer.jobs.copy.reading import mtime_of
 from transfer.jobs.copy.walk import Found, Kind
 from transfer.jobs.copy.work import (
     Batch,
@@ -36,13 +45,14 @@ Work = Batch | LargeFile
 
 
 @dataclass(frozen=True)
-class PlanLimits:
-    """How work is cut."""
+class PlanRules:
+    """How entries are compared, and how work is cut."""
 
     small_limit_bytes: int
     batch_size_bytes: int
     batch_entries: int
     checksum: bool = False
+    follow_links: bool = False
 
 
 @dataclass
@@ -56,172 +66,235 @@ class PlanCounts:
     is_complete: bool = False
 
 
-class Known:
-    """The merged view of a device beside a walk: both go forward only."""
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that is on the device already."""
 
-    def __init__(self, records: Iterator[PathRecord]) -> None:
-        self._records = records
-        self._head = next(records, None)
-
-    def before(self, path: bytes) -> Iterator[PathRecord]:
-        """The records that sort before `path` and were not asked for."""
-        while self._head is not None and self._head[0] < path:
-            yield self._head
-            self._head = next(self._records, None)
-
-    def rest(self) -> Iterator[PathRecord]:
-        """All that is left."""
-        while self._head is not None:
-            yield self._head
-            self._head = next(self._records, None)
-
-    def at(self, path: bytes) -> tuple[Entry | None, Entry | None]:
-        """The entry of `path`, and its newer failed or skipped record."""
-        entry: Entry | None = None
-        trouble: Entry | None = None
-        while self._head is not None and self._head[0] == path:
-            if isinstance(self._head[1], Failed | Skipped):
-                trouble = self._head[1]
-            else:
-                entry = self._head[1]
-            self._head = next(self._records, None)
-        return entry, trouble
+    path: bytes
+    status: Stat
 
 
 class Plan:
     """Turns what the walk finds into work."""
 
-    def __init__(self, source: bytes, limits: PlanLimits, known: Known, links: LinkTable, on_problem: Callable[[Problem], None]) -> None:
+    def __init__(
+        self,
+        source: bytes,
+        rules: PlanRules,
+        known: Known,
+        links: LinkTable,
+        on_problem: Callable[[Problem], None],
+    ) -> None:
         self.counts = PlanCounts()
-        self._on_problem = on_problem
         self._source = source
-        self._limits = limits
+        self._rules = rules
         self._known = known
         self._links = links
+        self._on_problem = on_problem
         self._batch = Batch()
+        self._kept: list[_Folder] = []
+        self._doubtful: _Folder | None = None
 
-    def work(self, found: Iterator[Found]) -> Iterator[Work]:
+    def work(self, found: Iterator[Found]) -> Generator[Work, None, None]:
         """All work, in path order."""
-        with Beneath(self._source) as folders:
+        with Beneath(self._source, follow_links=self._rules.follow_links) as folders:
+            self._folders = folders
             for item in found:
-                yield from self._replaced(self._known.before(item.path), folders)
+                if self._doubtful is not None:
+                    yield from self._settle(self._doubtful, item)
+                yield from self._replaced(self._known.before(item.path))
                 yield from self._take(item)
-            yield from self._replaced(self._known.rest(), folders)
+            if self._doubtful is not None:
+                yield from self._settle(self._doubtful, None)
+            yield from self._replaced(self._known.rest())
         if self._batch.orders:
             yield self._batch
         self.counts.is_complete = True
 
-    def _replaced(self, gone: Iterator[PathRecord], folders: Beneath) -> Iterator[Work]:
-        """Records that the walk did not meet: void when the source has another type of thing there by now, else kept."""
-        for path, record in gone:
-            if not isinstance(record, Failed | Skipped) and _is_replaced(path, folders):
-                yield from self._add(path, PutRemoved(_name(path)), 0)
+    def _settle(self, folder: _Folder, next_item: Found | None) -> Iterator[Work]:
+        """A folder that could not be listed before: when it can be now, a new record says so."""
+        self._doubtful = None
+        if next_item is None or next_item.path != folder.path:
+            yield from self._add(folder.path, PutDirectory(_name(folder.path), folder.status))
+
+    def _replaced(self, gone: Iterator[OnDevice]) -> Iterator[Work]:
+        """What the walk did not meet: void when the source has another type of thing there by now, else
+        kept."""
+        for known in gone:
+            if self._is_replaced(known.path):
+                yield from self._add(known.path, PutRemoved(_name(known.path)))
 
     def _take(self, item: Found) -> Iterator[Work]:
-        entry, trouble = self._known.at(item.path)
         self.counts.entries += 1
-        status = item.status
+        if item.kind in (Kind.FAILED, Kind.SKIPPED):
+            yield from self._problem(item, self._known.at(item.path))
+            return
+        known, status = self._known.at(item.path), item.status
+        if status is None:
+            raise AssertionError("an entry without its stat")
         match item.kind:
-            case Kind.FAILED | Kind.SKIPPED:
-                yield from self._problem(item, trouble)
-            case _ if status is None:
-                raise AssertionError("an entry without its stat")
             case Kind.FILE:
-                yield from self._file(item.path, status, entry, _reason(trouble))
+                yield from self._file(item.path, status, known)
             case Kind.DIRECTORY:
-                if not _same_directory(entry, status):
-                    yield from self._add(item.path, PutDirectory(_name(item.path), stat_of(status)), 0)
-            case Kind.SYMLINK:
-                if not (isinstance(entry, Symlink) and entry.mtime_ns == status.st_mtime_ns):
-                    yield from self._add(item.path, ReadLink(_name(item.path), stat_of(status)), 0)
+                yield from self._directory(item.path, stat_of(status), known)
+            case _:
+                if not self._is_same_symlink(item.path, status, known):
+                    yield from self._add(item.path, ReadLink(_name(item.path), stat_of(status)))
 
-    def _problem(self, item: Found, trouble: Entry | None) -> Iterator[Work]:
-        """A problem that the device has on record already is not recorded again; it is reported all the same."""
-        skipped = item.kind is Kind.SKIPPED
-        if _reason(trouble) == item.reason:
-            self._on_problem(Problem(item.path, "skipped" if skipped else "failed", item.reason, item.detail))
+    def _problem(self, item: Found, known: OnDevice) -> Iterator[Work]:
+        is_skipped = item.kind is Kind.SKIPPED
+        if known.reason == item.reason:
+            kind = "skipped" if is_skipped else "failed"
+            self._on_problem(Problem(item.path, kind, item.reason, item.detail))
             return
-        yield from self._add(item.path, PutProblem(_name(item.path), skipped, item.reason, item.detail), 0)
+        order = PutProblem(_name(item.path), is_skipped, item.reason, item.detail)
+        yield from self._add(item.path, order)
 
-    def _file(self, path: bytes, status: os.stat_result, entry: Entry | None, known_reason: str) -> Iterator[Work]:
-        self.counts.files += 1
-        first = self._first_name(path, status)
-        if first is not None:
-            if not (isinstance(entry, Hardlink) and entry.target_bytes == first.path and _same_stat(entry, status)):
-                yield from self._add(path, _hardlink(path, status, first), 0)
-            else:
-                self.counts.unchanged += 1
-            return
-        known_blake3 = ""
-        if isinstance(entry, File):
-            if self._limits.checksum:
-                known_blake3 = entry.blake3 if entry.size_bytes == status.st_size else ""
-            elif _same_stat(entry, status) and not entry.changed:
-                self.counts.unchanged += 1
-                return
-        self.counts.bytes += status.st_size
-        if status.st_size <= self._limits.small_limit_bytes:
-            yield from self._add(path, ReadFile(_name(path), known_blake3, known_reason), status.st_size)
+    def _directory(self, path: bytes, status: Stat, known: OnDevice) -> Iterator[Work]:
+        entry = known.entry
+        is_same = isinstance(entry, Directory) and _metadata(entry) == status
+        if not is_same or self._links.is_outdated(path):
+            yield from self._add(path, PutDirectory(_name(path), status))
+        elif known.trouble is not None:
+            self._doubtful = _Folder(path, status)
         else:
-            if self._batch.orders:
-                yield self._cut()
-            yield LargeFile(path, known_blake3, known_reason)
+            self._drop_kept(path)
+            self._kept.append(_Folder(path, status))
 
-    def _first_name(self, path: bytes, status: os.stat_result) -> FirstName | None:
+    def _is_same_symlink(self, path: bytes, status: os.stat_result, known: OnDevice) -> bool:
+        entry = known.entry
+        if known.trouble or not isinstance(entry, Symlink) or entry.mtime_ns != mtime_of(status):
+            return False
+        try:
+            target = os.readlink(_name(path), dir_fd=self._folders.folder(parent(path)))
+        except OSError:  # whoever reads it for the record meets it again
+            return False
+        return target == entry.target_bytes
+
+    def _file(self, path: bytes, status: os.stat_result, known: OnDevice) -> Iterator[Work]:
+        self.counts.files += 1
+        first = self._first_name(status)
+        if first is not None:
+            yield from self._link(path, status, known, first)
+            return
+        entry = _trusted(known, status)
+        is_same = entry is not None and not self._rules.checksum and _same_stat(entry, status)
+        if status.st_nlink > 1:
+            is_new = entry is None or not (self._rules.checksum or is_same)
+            name = FirstName(path, status.st_size, mtime_of(status), is_new)
+            self._links.remember(status.st_dev, status.st_ino, name)
+        if is_same:
+            self.counts.unchanged += 1
+            return
+        compares = entry is not None and self._rules.checksum and entry.size_bytes == status.st_size
+        yield from self._read(path, status, entry.blake3 if entry and compares else "", known.reason)
+
+    def _read(
+        self, path: bytes, status: os.stat_result, known_blake3: str, known_reason: str
+    ) -> Iterator[Work]:
+        self.counts.bytes += status.st_size
+        if not known_blake3:
+            yield from self._record_folders(path)
+        if status.st_size <= self._rules.small_limit_bytes:
+            yield from self._put(path, ReadFile(_name(path), known_blake3, known_reason), status.st_size)
+            return
+        if self._batch.orders:
+            yield self._cut()
+        yield LargeFile(path, known_blake3, known_reason)
+
+    def _first_name(self, status: os.stat_result) -> FirstName | None:
         """The earlier path with this very content, for a file that has several names."""
         if status.st_nlink == 1:
             return None
         first = self._links.find(status.st_dev, status.st_ino)
-        same = first is not None and (first.size_bytes, first.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        if first is not None and same and not self._links.is_unread(first.path):
-            self._links.use(first)
-            return first
-        self._links.remember(status.st_dev, status.st_ino, FirstName(path, status.st_size, status.st_mtime_ns))
-        return None
+        if first is None or (first.size_bytes, first.mtime_ns) != (status.st_size, mtime_of(status)):
+            return None
+        return None if self._links.is_unread(first.path) else first
 
-    def _add(self, path: bytes, order: Order, size_bytes: int) -> Iterator[Work]:
-        limits, batch = self._limits, self._batch
-        if batch.orders and (batch.orders >= limits.batch_entries or batch.content_bytes + size_bytes > limits.batch_size_bytes):
+    def _link(self, path: bytes, status: os.stat_result, known: OnDevice, first: FirstName) -> Iterator[Work]:
+        entry = known.entry
+        is_same = (
+            isinstance(entry, Hardlink) and entry.target_bytes == first.path and _same_stat(entry, status)
+        )
+        if is_same and not (known.trouble or first.is_new or self._links.is_stored_anew(first.path)):
+            self._links.keep(first.path)
+            self.counts.unchanged += 1
+            return
+        order = PutHardlink(
+            _name(path), stat_of(status), status.st_size, first.path, status.st_ino, status.st_dev
+        )
+        yield from self._add(path, order)
+
+    def _add(self, path: bytes, order: Order) -> Iterator[Work]:
+        yield from self._record_folders(path)
+        yield from self._put(path, order, 0)
+
+    def _put(self, path: bytes, order: Order, size_bytes: int) -> Iterator[Work]:
+        rules, batch = self._rules, self._batch
+        is_full = batch.orders >= rules.batch_entries
+        if batch.orders and (is_full or batch.content_bytes + size_bytes > rules.batch_size_bytes):
             yield self._cut()
         self._batch.add(parent(path), order, size_bytes)
+
+    def _record_folders(self, path: bytes) -> Iterator[Work]:
+        """Record the folders above `path` that were kept so far: in their order, before what is new in
+        them."""
+        if not self._kept:
+            return
+        self._drop_kept(path)
+        kept, self._kept = self._kept, []
+        for folder in kept:
+            yield from self._put(folder.path, PutDirectory(_name(folder.path), folder.status), 0)
+
+    def _drop_kept(self, path: bytes) -> None:
+        """Forget the kept folders that `path` is not in: the walk is behind them."""
+        while self._kept and not path.startswith(self._kept[-1].path):
+            self._kept.pop()
 
     def _cut(self) -> Batch:
         batch, self._batch = self._batch, Batch()
         return batch
 
+    def _is_replaced(self, path: bytes) -> bool:
+        """Whether the source has something else at `path`, or a non-folder above it."""
+        try:
+            status = self._stat(parent(path), _name(path).rstrip(b"/"))
+        except NotADirectoryError:
+            return True
+        except OSError:
+            return False
+        return path.endswith(b"/") != stat.S_ISDIR(status.st_mode)
+
+    def _stat(self, folder: bytes, name: bytes) -> os.stat_result:
+        here = self._folders.folder(folder)
+        if self._rules.follow_links:
+            with contextlib.suppress(OSError):
+                return os.stat(name, dir_fd=here)
+        return os.stat(name, dir_fd=here, follow_symlinks=False)
+
 
 def stat_of(status: os.stat_result) -> Stat:
     """What the records keep of a stat."""
-    return status.st_mode & 0o7777, status.st_mtime_ns, status.st_uid, status.st_gid
+    return status.st_mode & 0o7777, mtime_of(status), status.st_uid, status.st_gid
 
 
 def _name(path: bytes) -> bytes:
     return path[len(parent(path)) :]
 
 
-def _reason(trouble: Entry | None) -> str:
-    return trouble.reason if isinstance(trouble, Failed | Skipped) else ""
-
-
-def _hardlink(path: bytes, status: os.stat_result, first: FirstName) -> PutHardlink:
-    return PutHardlink(_name(path), stat_of(status), status.st_size, first.path, status.st_ino, status.st_dev)
+def _trusted(known: OnDevice, status: os.stat_result) -> File | None:
+    """The file that the device has of a path, if it is worth comparing with: whole, and linked as it is
+    now."""
+    entry = known.entry
+    if not isinstance(entry, File) or entry.changed or known.trouble:
+        return None
+    # A hard link may name only what is recorded as having several names.
+    return entry if status.st_nlink == 1 or entry.inode is not None else None
 
 
 def _same_stat(entry: File | Hardlink, status: os.stat_result) -> bool:
-    return (entry.size_bytes, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    return (entry.size_bytes, entry.mtime_ns) == (status.st_size, mtime_of(status))
 
 
-def _same_directory(entry: Entry | None, status: os.stat_result) -> bool:
-    return isinstance(entry, Directory) and (entry.mode, entry.mtime_ns, entry.uid, entry.gid) == stat_of(status)
-
-
-def _is_replaced(path: bytes, folders: Beneath) -> bool:
-    """Whether the source has something else at `path`, or a non-folder above it."""
-    above = parent(path)
-    try:
-        status = os.stat(_name(path).rstrip(b"/"), dir_fd=folders.folder(above), follow_symlinks=False)
-    except NotADirectoryError:
-        return True
-    except OSError:
-        return False
-    return path.endswith(b"/") != stat.S_ISDIR(status.st_mode)
+def _metadata(entry: Directory) -> Stat:
+    return entry.mode, entry.mtime_ns, entry.uid, entry.gid

@@ -1,7 +1,8 @@
 """The worker processes of copy, seen from the agent: a bounded pool that packs batches.
 
-Each process is served by one thread, which blocks on its pipes. A worker that dies is an error of the job, never a lost batch: what was
-not answered was not written.
+Each process is served by one thread, which blocks on its pipes. A worker that dies is an error of the job,
+never a
+lost batch: what was not answered was not written.
 """
 
 from __future__ import annotations
@@ -23,21 +24,38 @@ from transfer.jobs.copy.worker import receive, send
 _PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 
+# Made before there are threads: msgspec (0.22) looks into a struct type when it first meets it, and crashes
+# the process when two threads do so at once.
+_outcomes = msgspec.msgpack.Decoder(Outcome)
+
 
 class _Worker:
-    """One process."""
+    """One process.
+
+    Raises:
+        OSError: it cannot be started.
+    """
 
     def __init__(self, options: PackingOptions) -> None:
-        command = [sys.executable, "-c", "from transfer.jobs.copy.worker import main; main()"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        # A group of its own: a key pressed on the terminal interrupts the agent, which then decides.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _program()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,
+        )
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("pipes were asked for")
         self._to, self._back = self._process.stdin, self._process.stdout
         _widen(self._back.fileno())
-        send(self._to, msgspec.msgpack.encode(options))
+        self._greeting: bytes | None = msgspec.msgpack.encode(options)
 
     def pack(self, batch: bytes) -> Outcome:
         try:
+            if self._greeting is not None:
+                send(self._to, self._greeting)
+                self._greeting = None
             send(self._to, batch)
             answer = receive(self._back)
         except BrokenPipeError:
@@ -46,9 +64,9 @@ class _Worker:
             code = self._process.wait()
             raise TransferError(
                 f"a worker process ended unexpectedly (exit code {code})",
-                remedy="give the same command again, it goes on; if it was killed for memory, use fewer --workers",
+                remedy="give the same command again, it goes on; with little memory, use fewer --workers",
             )
-        return msgspec.msgpack.decode(answer, type=Outcome)
+        return _outcomes.decode(answer)
 
     def stop(self) -> None:
         """Close its pipes, which ends it, and wait."""
@@ -76,12 +94,18 @@ class WorkerPool:
         Raises:
             TransferError: the worker died.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, msgspec.msgpack.encode(batch))
+        message = msgspec.msgpack.encode(batch)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, message)
 
     def _call(self, batch: bytes) -> Outcome:
         worker: _Worker | None = getattr(self._mine, "worker", None)
         if worker is None:
-            worker = self._mine.worker = _Worker(self._options)
+            try:
+                worker = self._mine.worker = _Worker(self._options)
+            except OSError as error:
+                raise TransferError(
+                    f"no worker process can be started: {error.strerror}", remedy="use fewer --workers"
+                ) from error
             self._all.append(worker)
         return worker.pack(batch)
 
@@ -90,6 +114,11 @@ class WorkerPool:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for worker in self._all:
             worker.stop()
+
+
+def _program() -> str:
+    """What a worker runs: from where this process takes its modules, never from the working directory."""
+    return f"import sys; sys.path[:] = {sys.path!r}; from transfer.jobs.copy.worker import main; main()"
 
 
 def _widen(descriptor: int) -> None:

@@ -1,4 +1,5 @@
-"""Where copy goes on: the state of the last run, read from the device's last segments (FORMAT.md §11, §13)."""
+"""Where copy goes on: the state of the last run, read from the device's last segments (FORMAT.md §11,
+§13)."""
 
 from __future__ import annotations
 
@@ -7,16 +8,25 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from transfer.core.records import Begin, C, Chunk, Entry, File, Frame, Header, P, Void
+from transfer.core.records import Begin, C, Chunk, Entry, Frame, Header, P, Void
 from transfer.core.stream_rules import hex_number
 from transfer.device.device import Device, take_inventory
 from transfer.device.disk import device_errors, sync_directory
-from transfer.device.layout import PARTIAL_SUFFIX, pack_name
+from transfer.device.layout import (
+    DEVICE_NAME,
+    PARTIAL_SUFFIX,
+    RECOVERY_NAME,
+    SCRIPT_NAME,
+    SEAL_NAME,
+    pack_name,
+)
 from transfer.device.manifest import Manifest, read_manifest, segment_records
 from transfer.errors import DeviceError
 from transfer.formats.tar import padding_bytes
 from transfer.jobs.copy.chunks import ChunkSums, RunningSums
-from transfer.jobs.copy.large import ResumedFile
+from transfer.jobs.copy.large_pieces import ResumedFile
+
+_TOP_LEVEL = (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME, SEAL_NAME)
 
 
 @dataclass
@@ -33,6 +43,7 @@ class ResumePoint:
         cursor: path of the last committed record of the open run; empty when there is none.
         open_file: the large file that the last pack ends in.
         filling_bytes: zeros that are still missing behind a large file that was given up.
+        begins_again: the file at the cursor was given up, and is to be read once more.
     """
 
     manifest: Manifest
@@ -44,6 +55,12 @@ class ResumePoint:
     cursor: bytes = b""
     open_file: ResumedFile | None = None
     filling_bytes: int = 0
+    begins_again: bool = False
+
+    @property
+    def is_inside_member(self) -> bool:
+        """Whether the last pack ends in the middle of a large file."""
+        return bool(self.manifest.headers) and not self.manifest.headers[-1].ends_with_member
 
     @property
     def sequence(self) -> int:
@@ -52,10 +69,17 @@ class ResumePoint:
 
     @property
     def used_bytes(self) -> int:
-        """What the committed packs and segments take."""
-        layout = self.manifest.device.layout
-        segments = sum(os.stat(layout.segment(header.sequence)).st_size for header in self.manifest.headers)
-        return segments + sum(header.pack_size_bytes for header in self.manifest.headers)
+        """What the device's files take.
+
+        Raises:
+            DeviceError: it cannot be read.
+        """
+        layout, headers = self.manifest.device.layout, self.manifest.headers
+        files = [layout.segment(header.sequence) for header in headers]
+        files += [layout.at(name) for name in (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME)]
+        with device_errors(layout.root):
+            others = sum(os.stat(path).st_size for path in files if os.path.lexists(path))
+        return others + sum(header.pack_size_bytes for header in headers)
 
 
 def find_resume_point(device: Device, *, clean: bool) -> ResumePoint:
@@ -72,8 +96,12 @@ def find_resume_point(device: Device, *, clean: bool) -> ResumePoint:
     if missing is not None:
         remedy = "run `transfer verify` for the whole picture, and copy to another device"
         raise DeviceError(f"device {device.root} lacks pack {pack_name(missing)}", remedy=remedy)
-    uncommitted = [device.layout.pack(number) for number in inventory.packs if number >= len(manifest.headers)]
-    uncommitted += [device.layout.at(name) for name in inventory.strangers if name.endswith(PARTIAL_SUFFIX)]
+    uncommitted = [
+        device.layout.pack(number) for number in inventory.packs if number >= len(manifest.headers)
+    ]
+    strangers = [*inventory.strangers, *(name + PARTIAL_SUFFIX for name in _TOP_LEVEL)]
+    partials = [device.layout.at(name) for name in strangers if name.endswith(PARTIAL_SUFFIX)]
+    uncommitted += [path for path in partials if os.path.lexists(path)]
     point = ResumePoint(manifest, deleted=[os.path.basename(path) for path in uncommitted])
     if clean and uncommitted:
         _delete(device, uncommitted)
@@ -87,8 +115,8 @@ def _delete(device: Device, paths: list[str]) -> None:
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-        sync_directory(device.layout.packs)
-        sync_directory(device.layout.segments)
+        for folder in sorted({os.path.dirname(path) for path in paths}):
+            sync_directory(folder)
 
 
 def _read_last_run(device: Device, headers: list[Header], point: ResumePoint) -> None:
@@ -99,37 +127,40 @@ def _read_last_run(device: Device, headers: list[Header], point: ResumePoint) ->
     if not point.is_open:
         return
     point.cursor = next((header.paths[1] for header in reversed(mine) if header.paths), b"")
-    if not last.ends_with_member:
-        _read_open_member(device, mine, point)
+    if point.cursor:
+        _read_last_member(device, mine, point)
 
 
-def _read_open_member(device: Device, mine: list[Header], point: ResumePoint) -> None:
-    """Find the begin record of the member that the last pack ends in, and what of the member is there."""
-    path = point.cursor
-    first = next(
-        header.sequence for header in reversed(mine) if header.paths and (header.starts_with_member or header.paths[0] != path)
-    )
+def _read_last_member(device: Device, mine: list[Header], point: ResumePoint) -> None:
+    """What is there of the last member, when it is not whole."""
+    sequences = range(_begin_of_last(mine, point.cursor), mine[-1].sequence + 1)
     begin: Begin | None = None
-    sums, content_bytes, is_void, is_closed = RunningSums(), 0, False, False
-    for sequence in range(first, mine[-1].sequence + 1):
+    sums, content_bytes = RunningSums(), 0
+    for sequence in sequences:
         for record in _records(device, sequence):
             match record:
                 case Begin():
-                    begin, sums, content_bytes, is_void, is_closed = record, RunningSums(), 0, False, False
+                    begin, sums, content_bytes = record, RunningSums(), 0
                 case Chunk():
                     sums.add(_sums(record), record.size_bytes)
                 case Frame(type=kind) if kind in (C, P):
                     content_bytes += record.bytes
-                case Void():
-                    is_void = True
-                case File(offset=None):
-                    is_closed = True
-    if begin is None or is_closed:
+            if not isinstance(record, Frame):
+                point.begins_again = isinstance(record, Void)
+    if begin is None or not point.is_inside_member:
         return
-    if is_void:
+    if point.begins_again:
         point.filling_bytes = begin.size_bytes + padding_bytes(begin.size_bytes) - content_bytes
     else:
-        point.open_file = ResumedFile(begin, sums, _digests(device, range(first, mine[-1].sequence + 1)))
+        point.open_file = ResumedFile(begin, sums, _digests(device, sequences))
+
+
+def _begin_of_last(mine: list[Header], path: bytes) -> int:
+    """The last pack that surely has the beginning of the member at `path`."""
+    for header in reversed(mine):
+        if header.paths and (header.starts_with_member or header.paths[0] != path):
+            return header.sequence
+    return mine[0].sequence
 
 
 def _sums(chunk: Chunk) -> ChunkSums:

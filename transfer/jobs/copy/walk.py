@@ -1,8 +1,8 @@
 """The sorted walk of a source: every entry in path order (FORMAT.md §5), from a cursor on.
 
-Each folder is read once, sorted, and left. A folder whose paths all sort before the cursor is never opened. Memory: the names of the folders on
-the way to the current entry. Symbolic links are entries, not ways, unless asked. Nothing is skipped silently: what cannot be copied is found
-with a reason.
+Each folder is read once, sorted, and left. A folder whose paths all sort before the cursor is never opened.
+Memory: the names of the folders on the way to the current entry. Symbolic links are entries, not ways, unless
+asked. Nothing is skipped silently: what cannot be copied is found with a reason.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from transfer.core.filters import Filter
+from transfer.core.paths import MAX_PATH_BYTES, display
+from transfer.errors import UsageError
 from transfer.jobs.copy.beneath import Beneath
 
 
@@ -41,11 +43,16 @@ class Found:
 
 @dataclass(frozen=True)
 class WalkOptions:
-    """What the walk takes."""
+    """What the walk takes.
+
+    Attributes:
+        forbidden: (st_dev, st_ino) of the device's own folders: a walk that meets them is called off.
+    """
 
     filter: Filter
     follow_links: bool = False
     one_file_system: bool = False
+    forbidden: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass
@@ -58,7 +65,12 @@ class Walk:
     _ancestors: list[tuple[int, int]] = field(default_factory=list)
 
     def entries(self, after: bytes = b"") -> Iterator[Found]:
-        """All entries behind path `after`, in order."""
+        """All entries behind path `after`, in order.
+
+        Raises:
+            OSError: the source folder itself cannot be read.
+            UsageError: the walk came upon the device.
+        """
         with Beneath(self.source, follow_links=self.options.follow_links) as folders:
             root = os.stat(self.source)
             self._device = root.st_dev
@@ -71,7 +83,7 @@ class Walk:
         while stack:
             names = stack[-1]
             for found in names:
-                # A folder that could not be listed was recorded as a directory before: its failure has the same path.
+                # A folder that cannot be listed is recorded first: its failure has the same path.
                 if found.path > after or (found.path == after and found.kind is Kind.FAILED):
                     yield found
                 if found.kind is Kind.DIRECTORY and found.status is not None:
@@ -83,7 +95,7 @@ class Walk:
                 self._ancestors.pop()
 
     def _listing(self, folders: Beneath, folder: bytes, after: bytes) -> Iterator[Found]:
-        """What is in one folder behind `after`; a folder that holds `after` is found again only to go into it."""
+        """What is in one folder behind `after`; a folder that holds it is found only to go into it."""
         try:
             names = self._names(folders, folder, after)
         except OSError as error:
@@ -91,16 +103,18 @@ class Walk:
                 raise
             yield failed(folder, error)
             return
+        if len(folder) + max(map(len, names), default=0) > MAX_PATH_BYTES:
+            names = [name for name in names if len(folder) + len(name) <= MAX_PATH_BYTES]
+            yield Found(
+                folder, Kind.FAILED, reason="name-too-long", detail="paths in it are over 65,535 bytes"
+            )
         accepts = None if self.options.filter.is_empty else self.options.filter
         for name in names:
-            path = folder + name
-            if accepts is not None and not _passes(accepts, path):
+            if accepts is not None and not _passes(accepts, folder + name):
                 continue
             found = self._look(folders, folder, name)
-            if accepts is not None and found.kind is Kind.FILE and found.status is not None:
-                if not accepts.accepts_file(path, found.status.st_size):
-                    continue
-            yield found
+            if accepts is None or _has_right_size(accepts, found):
+                yield found
 
     def _names(self, folders: Beneath, folder: bytes, after: bytes) -> list[bytes]:
         descriptor = folders.folder(folder)
@@ -116,36 +130,46 @@ class Walk:
     def _look(self, folders: Beneath, folder: bytes, name: bytes) -> Found:
         path = folder + name
         try:
-            status = os.stat(name.rstrip(b"/"), dir_fd=folders.folder(folder), follow_symlinks=self.options.follow_links)
+            status = self._stat(folders, folder, name.rstrip(b"/"))
         except OSError as error:
-            if self.options.follow_links and error.errno in (errno.ENOENT, errno.ELOOP):
-                return self._dangling(folders, folder, name)
             return failed(path, error)
         return self._classify(path, status)
 
-    def _dangling(self, folders: Beneath, folder: bytes, name: bytes) -> Found:
+    def _stat(self, folders: Beneath, folder: bytes, name: bytes) -> os.stat_result:
         """A link that leads nowhere stays a link, even when links are followed."""
-        try:
-            status = os.stat(name.rstrip(b"/"), dir_fd=folders.folder(folder), follow_symlinks=False)
-        except OSError as error:
-            return failed(folder + name, error)
-        return self._classify(folder + name, status)
+        here = folders.folder(folder)
+        if self.options.follow_links:
+            try:
+                return os.stat(name, dir_fd=here)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise
+        return os.stat(name, dir_fd=here, follow_symlinks=False)
 
     def _classify(self, path: bytes, status: os.stat_result) -> Found:
         mode = status.st_mode
         if stat.S_ISDIR(mode) != path.endswith(b"/"):  # its place in the order was another type's
-            return Found(path, Kind.FAILED, reason="changed", detail="became another type of thing during the walk")
+            return Found(path, Kind.FAILED, reason="changed", detail="became another type of thing")
         if stat.S_ISREG(mode):
             return Found(path, Kind.FILE, status)
         if stat.S_ISDIR(mode):
-            if self.options.one_file_system and status.st_dev != self._device:
-                return Found(path, Kind.SKIPPED, reason="other-file-system")
-            if self.options.follow_links and (status.st_dev, status.st_ino) in self._ancestors:
-                return Found(path, Kind.SKIPPED, reason="symlink-loop")
-            return Found(path, Kind.DIRECTORY, status)
+            return self._classify_folder(path, status)
         if stat.S_ISLNK(mode):
             return Found(path, Kind.SYMLINK, status)
         return Found(path, Kind.SKIPPED, status, reason=_SPECIAL.get(stat.S_IFMT(mode), "unknown-type"))
+
+    def _classify_folder(self, path: bytes, status: os.stat_result) -> Found:
+        identity = (status.st_dev, status.st_ino)
+        if identity in self.options.forbidden:
+            raise UsageError(
+                f"the source leads to the device itself at {display(path)}",
+                remedy="exclude that folder, or copy to a device elsewhere",
+            )
+        if self.options.one_file_system and status.st_dev != self._device:
+            return Found(path, Kind.SKIPPED, reason="other-file-system")
+        if self.options.follow_links and identity in self._ancestors:
+            return Found(path, Kind.SKIPPED, reason="symlink-loop")
+        return Found(path, Kind.DIRECTORY, status)
 
 
 _SPECIAL = {
@@ -178,7 +202,11 @@ def failed(path: bytes, error: OSError) -> Found:
 
 def _sort_name(entry: os.DirEntry[str], follow: bool) -> bytes:
     name = os.fsencode(entry.name)
-    return name + b"/" if entry.is_dir(follow_symlinks=follow) else name
+    try:
+        is_folder = entry.is_dir(follow_symlinks=follow)
+    except OSError:  # a link that leads in circles or where nobody may look
+        is_folder = False
+    return name + b"/" if is_folder else name
 
 
 def _reaches(path: bytes, after: bytes) -> bool:
@@ -189,3 +217,8 @@ def _reaches(path: bytes, after: bytes) -> bool:
 def _passes(accepts: Filter, path: bytes) -> bool:
     return accepts.may_descend(path) if path.endswith(b"/") else accepts.accepts_file(path)
 
+
+def _has_right_size(accepts: Filter, found: Found) -> bool:
+    if found.kind is not Kind.FILE or found.status is None:
+        return True
+    return accepts.accepts_file(found.path, found.status.st_size)

@@ -1,13 +1,15 @@
-"""What passes between plan, packers and writer: orders to read, and what came of them. Orders and outcomes cross a pipe
-as MessagePack; the frames inside are not copied again on arrival.
+"""What passes between plan, packers and writer: orders to read, and what came of them. Orders and outcomes
+cross a pipe as MessagePack; the frames inside are not copied again on arrival.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import Struct
+
 from transfer.device.open_pack import Piece
 
 Stat = tuple[int, int, int, int]
@@ -17,8 +19,9 @@ Stat = tuple[int, int, int, int]
 class ReadFile(Struct, frozen=True, array_like=True, tag=True):
     """Read a small file.
 
-    `known_blake3` is the digest that the device has, when only a difference counts; `known_reason` why it failed before: the
-    same failure is reported but not recorded again.
+    `known_blake3` is the digest that the device has, when only a difference counts; `known_reason` why it
+    failed
+    before: the same failure is reported but not recorded again.
     """
 
     name: bytes
@@ -84,6 +87,18 @@ class Batch(Struct, array_like=True):
         self.orders += 1
         self.content_bytes += size_bytes
 
+    def all(self) -> Iterator[tuple[bytes, Order]]:
+        """Every order with its folder."""
+        return ((folder, order) for folder, orders in self.groups for order in orders)
+
+    def without_links_to(self, targets: set[bytes]) -> Batch:
+        """The same batch, but further names of these targets are read by themselves."""
+        changed = Batch()
+        for folder, order in self.all():
+            is_orphan = isinstance(order, PutHardlink) and order.target in targets
+            changed.add(folder, ReadFile(order.name) if is_orphan else order, 0)
+        return changed
+
 
 @dataclass(frozen=True, slots=True)
 class LargeFile:
@@ -95,7 +110,10 @@ class LargeFile:
 
 
 class Problem(Struct, frozen=True, array_like=True):
-    """What a person must be told about one path; kind: skipped, failed, changed, xattrs, or again (another pass will try)."""
+    """What a person must be told about one path.
+
+    kind: skipped, failed, changed, xattrs, or again (recorded as failed; another pass will read it).
+    """
 
     path: bytes
     kind: str
@@ -104,9 +122,15 @@ class Problem(Struct, frozen=True, array_like=True):
 
 
 class Outcome(Struct, array_like=True):
-    """What came of a batch or of a piece of a large file."""
+    """What came of a batch or of a piece of a large file.
+
+    `link_targets` are the files that the hard links in it rely on; `stored_anew` files whose content is no
+    longer the one that was known.
+    """
 
     pieces: list[Piece]
-    problems: list[Problem] = []
+    problems: list[Problem] = msgspec.field(default_factory=list)
     files: int = 0
     unchanged: int = 0
+    link_targets: list[bytes] = msgspec.field(default_factory=list)
+    stored_anew: list[bytes] = msgspec.field(default_factory=list)

@@ -1,21 +1,22 @@
-"""A worker process of copy: batches come in on stdin, outcomes go out on stdout, MessagePack behind an eight-byte length.
+"""A worker process of copy: batches come in on stdin, outcomes go out on stdout, MessagePack behind an
+eight-byte length.
 
-Started as a program of its own (`python -m transfer.jobs.copy.worker`), so that it shares no lock, no descriptor and no thread with the agent, and
+Started as a program of its own, so that it shares no lock, no descriptor and no thread with the agent, and
 ends by itself when the agent's end of the pipe closes, however the agent died.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import struct
-import sys
 from typing import IO
 
 import msgspec
 
 from transfer.jobs.copy.packing import Packer, PackingOptions
-from transfer.jobs.copy.work import Batch, Outcome
+from transfer.jobs.copy.work import Batch
 
 LENGTH = struct.Struct(">Q")
 
@@ -49,6 +50,11 @@ def main() -> None:
     incoming = os.fdopen(os.dup(0), "rb", buffering=0)
     outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # nothing may print into the stream
+    with incoming, outgoing, contextlib.suppress(BrokenPipeError):  # the agent is gone: nobody to tell
+        _serve(incoming, outgoing)
+
+
+def _serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
     first = receive(incoming)
     if first is None:
         return
@@ -57,13 +63,5 @@ def main() -> None:
     encoder = msgspec.msgpack.Encoder()
     answer = bytearray()
     while (message := receive(incoming)) is not None:
-        outcome: Outcome = packer.pack(decoder.decode(message))
-        encoder.encode_into(outcome, answer)
+        encoder.encode_into(packer.pack(decoder.decode(message)), answer)
         send(outgoing, answer)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except BrokenPipeError:
-        sys.exit(0)

@@ -1,6 +1,9 @@
 """import: bring what a device holds into a bucket, reading each pack once, in order.
 
-The way of a byte: `packs` reads frames and their records, in order, and has them decompressed and checked by threads -> `files` makes objects of them: small ones in one
-request (`single`), large ones in parts (`upload`), an object being completed only when every chunk of it was verified -> `others` settles what has no content of its
-own, hard links, folders, symbolic links -> `outcome` counts and writes the report as it goes.
+The way of a byte: `arrival` checks seal and manifest -> `packs` reads frames and their records, in order, and
+has them decompressed and checked by threads, within a `budget` of bytes -> `files` makes objects of them:
+small ones in one request, large ones in parts (`upload`) -> `others` settles what has no content of its own:
+hard links (by what `links` remembers), folders, symbolic links -> `outcome` counts, `report_files` writes the
+report as it goes. `entries` decides what an entry becomes, for the import and for `dry_run` alike; `health`
+ends the job when it is the endpoint that fails and not an object.
 """

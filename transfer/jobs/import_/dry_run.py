@@ -1,16 +1,14 @@
-"""What an import would do, from the manifest alone."""
+"""What an import would do: the same decisions, but no pack is read and nothing is sent."""
 
 from __future__ import annotations
 
 from msgspec import Struct, field
 
-from transfer.core.object_keys import object_key
-from transfer.core.object_metadata import check_metadata
-from transfer.core.paths import display
-from transfer.core.records import Failed, File, Hardlink, Skipped, Symlink
-from transfer.jobs.import_.files import object_metadata
-from transfer.jobs.import_.job import receive
+from transfer.core.records import Directory, Entry, Failed, File, Hardlink, Metadata, Skipped, Symlink
+from transfer.jobs.import_.arrival import merged, receive
+from transfer.jobs.import_.entries import is_wanted, key_of, link_problem, target_of
 from transfer.jobs.import_.options import ImportOptions, Symlinks
+from transfer.jobs.import_.others import missing_reason, with_emptiness
 
 MAX_LISTED = 1000
 
@@ -23,12 +21,30 @@ class Refused(Struct):
 
 
 class Measured(Struct):
-    """What would be written, and what could not be; `refused` lists the first MAX_LISTED."""
+    """What would be written, and what could not be.
+
+    Attributes:
+        objects, bytes: of files, hard links, folder markers and symbolic links.
+        refused: the first MAX_LISTED of `refusals`.
+        findings: what is wrong with the device, as text.
+    """
 
     objects: int = 0
     bytes: int = 0
     refusals: int = 0
     refused: list[Refused] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    def refuse(self, key: str, error: str) -> None:
+        """An entry that could not go."""
+        self.refusals += 1
+        if len(self.refused) < MAX_LISTED:
+            self.refused.append(Refused(key, error))
+
+    def accept(self, size_bytes: int) -> None:
+        """An object that would be written."""
+        self.objects += 1
+        self.bytes += size_bytes
 
 
 def measure(root: str, options: ImportOptions) -> Measured:
@@ -38,35 +54,34 @@ def measure(root: str, options: ImportOptions) -> Measured:
         TransferError: as the import would.
     """
     measured = Measured()
-
-    def refuse(path: bytes, reason: str) -> None:
-        measured.refusals += 1
-        if len(measured.refused) < MAX_LISTED:
-            measured.refused.append(Refused(display(path), reason))
-
-    arrival = receive(root, options, lambda finding: refuse(finding.file.encode(), str(finding)))
-    for path, record in arrival.manifest.merged():
-        match record:
-            case Failed() | Skipped():
-                refuse(path, f"not on the device: {record.reason}")
-            case Symlink() if options.symlinks is Symlinks.REPORT:
-                refuse(path, "symbolic link: a bucket has none (see --symlinks)")
-            case File() | Hardlink():
-                _file(measured, path, record, options, refuse)
+    arrival = receive(root, options.incomplete, lambda finding: measured.findings.append(str(finding)))
+    sent_links = options.symlinks is Symlinks.RCLONE
+    for path, record, is_empty in with_emptiness(merged(arrival.manifest), symlinks_have_keys=sent_links):
+        size = record.size_bytes if isinstance(record, File | Hardlink) else None
+        if is_wanted(path, size, options.filter):
+            _one(measured, path, record, is_empty, options)
     return measured
 
 
-def _file(measured: Measured, path: bytes, record: File | Hardlink, options: ImportOptions, refuse) -> None:  # type: ignore[no-untyped-def]
-    if not options.filter.accepts_file(path, record.size_bytes):
-        return
-    _, problem = object_key(options.prefix, path, options.limits)
-    problem = problem or (check_metadata(object_metadata(record), options.limits) or "")
-    if not problem and record.size_bytes > options.limits.object_max_bytes:
-        problem = f"larger than the store's {options.limits.object_max_bytes:,} bytes"
-    if problem:
-        refuse(path, problem)
+def _one(measured: Measured, path: bytes, record: Entry, is_empty: bool, options: ImportOptions) -> None:
+    match record:
+        case Failed() | Skipped():
+            measured.refuse(key_of(path, options), missing_reason(record))
+        case Symlink() if options.symlinks is Symlinks.REPORT:
+            measured.refuse(key_of(path, options), link_problem(record))
+        case Symlink() if options.symlinks is Symlinks.RCLONE:
+            _object(measured, path, record, len(record.target_bytes), options)
+        case Directory() if is_empty and options.filter.accepts_file(path):
+            _object(measured, path, record, 0, options)
+        case File() | Hardlink():
+            _object(measured, path, record, record.size_bytes, options)
+        case _:  # a folder with content, or a symbolic link to be skipped
+            pass
+
+
+def _object(measured: Measured, path: bytes, record: Metadata, size: int, options: ImportOptions) -> None:
+    target = target_of(path, record, size, options)
+    if target.problem:
+        measured.refuse(target.key, target.problem)
     else:
-        measured.objects += 1
-        measured.bytes += record.size_bytes
-
-
+        measured.accept(size)

@@ -14,7 +14,7 @@ class Symlinks(Enum):
 
     REPORT = "report"  # each is listed in failure.csv, and the import counts as partial
     SKIP = "skip"  # counted only
-    RCLONE = "rclone"  # an object NAME.rclonelink with the target as content, as rclone --links writes and reads it
+    RCLONE = "rclone"  # an object NAME.rclonelink that holds the target, as rclone --links has it
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from transfer.core.progress import Progress
-from transfer.errors import UsageError
-from transfer.formats.report import COLUMNS, ImportReport, csv_line, encode_report
+from transfer.jobs.import_.report_files import ReportFiles
 from transfer.jobs.verify.findings import Finding
 
 MAX_LISTED = 1000
-_FLUSH_LINES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +27,11 @@ class Outcome:
     """The counts of an import.
 
     Attributes:
-        findings: what was wrong with the device; `integrity_failures` counts these and the entries that fell to them.
+        findings: what was wrong with the device, the first MAX_LISTED; `integrity_failures` counts these and
+            the entries that fell to them.
         failures: the first MAX_LISTED of `failed`.
+        bytes_of_parts: that have arrived, of objects that are not settled.
+        uploads_left: uploads in parts that the store could not be made to give up.
     """
 
     bucket: str
@@ -45,7 +44,9 @@ class Outcome:
     symlinks_skipped: int = 0
     findings: list[Finding] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    uploads_left: list[str] = field(default_factory=list)
     verified_by: str = ""
+    bytes_of_parts: int = 0
     total_files: int = 0
     total_bytes: int = 0
     observe: Callable[[Progress], None] = lambda progress: None
@@ -67,75 +68,40 @@ class Outcome:
         if len(self.failures) < MAX_LISTED:
             self.failures.append(failure)
         if self.rows is not None:
-            self.rows.failure(self.bucket, failure)
+            self.rows.failure(self.bucket, key, size_bytes, blake3, error)
         self._tell(key)
 
     def found(self, finding: Finding) -> None:
-        """The device is not what it should be."""
+        """The device is not what it should be; what was found before is not counted again."""
+        if finding in self.findings:
+            return
         self.integrity_failures += 1
         if len(self.findings) < MAX_LISTED:
             self.findings.append(finding)
+
+    def sent_part(self, key: str, size_bytes: int) -> None:
+        """A part of a large object has arrived; the object itself is counted when it is complete."""
+        self.bytes_of_parts += size_bytes
+        self._tell(key)
+
+    def settled_parts(self, size_bytes: int) -> None:
+        """An object in parts is settled: they count no more beside it."""
+        self.bytes_of_parts -= size_bytes
+
+    def left_upload(self, key: str, reason: str) -> None:
+        """An upload in parts was not completed, and may still be at the store."""
+        if len(self.uploads_left) < MAX_LISTED:
+            self.uploads_left.append(f"{key}: {reason}")
 
     def _tell(self, key: str) -> None:
         self.observe(
             Progress(
                 phase="import",
                 files_done=self.objects + self.failed,
-                bytes_done=self.bytes,
+                bytes_done=self.bytes + self.bytes_of_parts,
                 files_total=self.total_files,
                 bytes_total=self.total_bytes,
                 failures=self.failed,
                 current_path=key.encode(errors="backslashreplace"),
             )
         )
-
-
-class ReportFiles:
-    """The files of a report directory: the CSV files grow as entries are settled, report.json comes last, by rename.
-
-    Raises:
-        UsageError: the directory cannot be made or holds a report already.
-    """
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        try:
-            os.makedirs(directory, exist_ok=True)
-            self._success = self._open("success.csv")
-            self._failure = self._open("failure.csv")
-        except OSError as error:
-            raise UsageError(
-                f"report directory {directory}: {error.strerror}", remedy="name another directory with --report"
-            ) from None
-        self._since_flush = 0
-
-    def _open(self, name: str) -> BinaryIO:
-        file = open(os.path.join(self._directory, name), "wb")  # noqa: SIM115 - closed by `finish`
-        file.write(csv_line(*COLUMNS))
-        return file
-
-    def success(self, bucket: str, key: str, size_bytes: int, blake3: str) -> None:
-        """A line of success.csv."""
-        self._success.write(csv_line(bucket, key, str(size_bytes), blake3, ""))
-        self._since_flush += 1
-        if self._since_flush >= _FLUSH_LINES:
-            self._success.flush()
-            self._since_flush = 0
-
-    def failure(self, bucket: str, failure: Failure) -> None:
-        """A line of failure.csv."""
-        self._failure.write(csv_line(bucket, failure.key, str(failure.size_bytes), failure.blake3, failure.error))
-        self._failure.flush()
-
-    def finish(self, report: ImportReport) -> None:
-        """Close the lists and put report.json in place."""
-        for file in (self._success, self._failure):
-            file.close()
-        path = os.path.join(self._directory, "report.json")
-        with open(path + ".partial", "wb") as file:
-            file.write(encode_report(report))
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(path + ".partial", path)
-
-

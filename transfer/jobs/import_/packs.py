@@ -1,6 +1,8 @@
-"""Frames of a device on their way to be objects: read in order, decompressed and checked by threads, given in order.
+"""Frames of a device on their way to be objects: read in order, opened and checked by threads.
 
-Nothing here sends anything. Bytes are taken from the budget before a frame is decompressed; whoever receives the opened frame gives them back.
+Nothing here sends anything. Bytes are taken from the budget before a frame is decompressed; whoever receives
+the opened frame gives them back. A frame that is damaged or cannot be read is lost alone, the next one is
+tried.
 """
 
 from __future__ import annotations
@@ -8,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -26,7 +28,7 @@ from transfer.device.manifest import open_regular
 from transfer.errors import IntegrityError
 from transfer.formats.frame_check import content_defect
 from transfer.formats.frames import FrameReader
-from transfer.jobs.import_.budget import Budget
+from transfer.jobs.import_.budget import Budget, Hold
 from transfer.jobs.verify.findings import Finding
 from transfer.jobs.verify.stored import Expected, StoredFiles, pack_finding
 
@@ -39,21 +41,51 @@ class OpenedFrame:
     """A frame with its checked content.
 
     Attributes:
+        hold: the bytes of `content` in the budget; whoever receives the frame lets go of it.
         content: decompressed; empty where `damage` says why there is none.
         damage: the whole frame is lost, and why.
         defects: entries (by path) whose content is not what their record says.
-        held_bytes: to be given back to the budget.
     """
 
     group: FrameGroup
+    hold: Hold
     content: bytes = b""
     damage: str = ""
     defects: dict[bytes, str] = field(default_factory=dict)
-    held_bytes: int = 0
+
+
+@dataclass
+class _Opening:
+    """A frame that threads are at work on, and when they are done."""
+
+    opened: OpenedFrame
+    ready: asyncio.Future[None] | None
+
+    async def wait(self) -> OpenedFrame:
+        try:
+            if self.ready is not None:
+                await self.ready
+        except BaseException:
+            self.opened.hold.let_go()
+            raise
+        return self.opened
+
+    def drop(self) -> None:
+        """Nobody wants it any more."""
+        if self.ready is not None:
+            self.ready.cancel()
+        self.opened.hold.let_go()
+
+
+_Queue = asyncio.Queue["_Opening | Exception | None"]
 
 
 class PackStream:
     """The frames of all packs of a device.
+
+    One step reads the next records and the stored bytes of their frame, and the next step begins when that
+    one has ended; so files are read in order whatever threads do. A few frames are opened at once, behind
+    each other in a queue that keeps their order.
 
     Args:
         device: which.
@@ -64,7 +96,12 @@ class PackStream:
     """
 
     def __init__(
-        self, device: Device, files: StoredFiles, budget: Budget, workers: int, report: Callable[[Finding], None]
+        self,
+        device: Device,
+        files: StoredFiles,
+        budget: Budget,
+        workers: int,
+        report: Callable[[Finding], None],
     ) -> None:
         self._device = device
         self._files = files
@@ -77,57 +114,75 @@ class PackStream:
         self._mine = threading.local()
 
     def close(self) -> None:
-        """Stop the threads."""
-        self._read.shutdown(wait=True, cancel_futures=True)
+        """Stop the threads; what they have begun they end."""
+        self._read.shutdown(wait=True)
         self._open.shutdown(wait=True, cancel_futures=True)
 
-    async def frames(self, sequence: int) -> AsyncIterator[OpenedFrame]:
-        """The frames of one pack, in order.
+    async def frames(self, sequence: int) -> AsyncGenerator[OpenedFrame]:
+        """The frames of one pack, in order. To be closed when left early (`contextlib.aclosing`).
 
         Raises:
             IntegrityError: the segment is damaged; its entries behind this point are unknown.
             DeviceError: the device is gone.
         """
-        queue: asyncio.Queue[asyncio.Future[OpenedFrame] | Exception | None] = asyncio.Queue(self._ahead)
+        queue: _Queue = asyncio.Queue(self._ahead)
         feeder = asyncio.create_task(self._feed(sequence, queue))
         try:
             while (item := await queue.get()) is not None:
                 if isinstance(item, Exception):
                     raise item
-                yield await item
+                yield await item.wait()
         finally:
             feeder.cancel()
-            await asyncio.gather(feeder, return_exceptions=True)
+            await asyncio.wait([feeder])
+            while not queue.empty():
+                if isinstance(item := queue.get_nowait(), _Opening):
+                    item.drop()
 
-    async def _feed(self, sequence: int, queue: asyncio.Queue[asyncio.Future[OpenedFrame] | Exception | None]) -> None:
-        if self._rules.sequence != sequence - 1:
-            self._rules = _rules_before(self._files.headers[sequence], self._device.document.chunk_size_bytes)
-        pack = _Pack(self._device, sequence)
-        groups = frame_groups(self._device, sequence, self._rules)
+    async def _feed(self, sequence: int, queue: _Queue) -> None:
+        """Fill the queue; what ends it early comes out of it at the place where it happened."""
         try:
-            while (group := await self._run(self._read, partial(next, groups, None))) is not None:
-                held = group.frame.bytes if group.frame is not None and group.frame.type in (B, C) else 0
-                await self._budget.take(held)
-                await queue.put(asyncio.ensure_future(self._opened(pack, group, held)))
-            await self._run(self._read, partial(self._check_end, pack))
-            await queue.put(None)
+            await self._feed_frames(sequence, queue)
         except IntegrityError as error:
             self._rules.sequence = _LOST
-            self._report(Finding(code="segment-invalid", file=f"{SEGMENTS}/{segment_name(sequence)}", detail=str(error)))
+            name = f"{SEGMENTS}/{segment_name(sequence)}"
+            self._report(Finding(code="segment-invalid", file=name, detail=str(error)))
             await queue.put(error)
         except OSError as error:
             await queue.put(device_error(error, self._device.root))
-        finally:
-            pack.close()
+        except Exception as error:  # whoever waits at the other end would wait for ever
+            await queue.put(error)
+        else:
+            await queue.put(None)
 
-    async def _opened(self, pack: _Pack, group: FrameGroup, held: int) -> OpenedFrame:
-        opened = OpenedFrame(group, held_bytes=held)
-        stored = await self._run(self._read, partial(pack.read, group))
+    async def _feed_frames(self, sequence: int, queue: _Queue) -> None:
+        if self._rules.sequence != sequence - 1:
+            self._rules = _rules_before(self._files.headers[sequence], self._device.document.chunk_size_bytes)
+        groups = frame_groups(self._device, sequence, self._rules)
+        pack = _Pack(self._device, sequence)
+        try:
+            while (step := await self._run(self._read, partial(_step, groups, pack))) is not None:
+                opening = await self._begin(*step)
+                try:
+                    await queue.put(opening)
+                except BaseException:
+                    opening.drop()
+                    raise
+            await self._run(self._read, partial(self._check_end, pack))
+        finally:
+            self._read.submit(pack.close)  # behind what that thread does now
+
+    async def _begin(self, group: FrameGroup, stored: bytes | str) -> _Opening:
+        """Have a frame opened as soon as the budget allows."""
+        frame = group.frame
+        is_content = frame is not None and frame.type in (B, C)
+        opened = OpenedFrame(group, await self._budget.take(frame.bytes if frame and is_content else 0))
         if isinstance(stored, str):
             opened.damage = stored
-        elif stored:
-            await self._run(self._open, partial(self._check, opened, stored))
-        return opened
+            return _Opening(opened, None)
+        if not is_content:
+            return _Opening(opened, None)
+        return _Opening(opened, self._run(self._open, partial(self._check, opened, stored)))
 
     def _check(self, opened: OpenedFrame, stored: bytes) -> None:
         """Decompress a frame and hold its files or its chunk against their records."""
@@ -156,51 +211,64 @@ class PackStream:
     def _check_end(self, pack: _Pack) -> None:
         """The digest of the pack as a whole: also bytes that belong to no entry must be as they were."""
         expected, found = self._files.packs.get(pack.sequence), pack.end()
-        if found is not None and expected is not None and found != expected:
+        if pack.problem:
+            there = os.path.lexists(self._device.layout.pack(pack.sequence))
+            problem = Finding(code="unreadable", file=pack.name, detail=pack.problem)
+            self._report(problem if there else Finding(code="pack-missing", file=pack.name))
+        elif found is not None and expected is not None and found != expected:
             self._report(pack_finding(self._files, pack.sequence, expected, found))
 
-    async def _run(self, executor: ThreadPoolExecutor, function: Callable[[], Value]) -> Value:
-        return await asyncio.get_running_loop().run_in_executor(executor, function)
+    def _run(self, executor: ThreadPoolExecutor, function: Callable[[], Value]) -> asyncio.Future[Value]:
+        return asyncio.get_running_loop().run_in_executor(executor, function)
+
+
+def _step(groups: Iterator[FrameGroup], pack: _Pack) -> tuple[FrameGroup, bytes | str] | None:
+    """The next group of records and the stored bytes of its frame; None behind the last."""
+    group = next(groups, None)
+    return None if group is None else (group, pack.read(group))
 
 
 class _Pack:
-    """One pack file; missing ones read as damage."""
+    """One pack file; frames of a missing or unreadable one come as text that says so."""
 
     def __init__(self, device: Device, sequence: int) -> None:
         self.sequence = sequence
-        self._name = f"{PACKS}/{pack_name(sequence)}"
-        self._problem = ""
+        self.name = f"{PACKS}/{pack_name(sequence)}"
+        self.problem = ""
+        """Why not all of it could be read; the first reason."""
         self._reader: PackReader | None = None
-        self._file = None
+        self._file: BinaryIO | None = None
         try:
             self._file = open_regular(device.layout.pack(sequence))
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             self._reader = PackReader(self._file.fileno())
-        except FileNotFoundError:
-            self._problem = f"{self._name} is missing"
         except (OSError, IntegrityError) as error:
-            self._problem = f"{self._name} cannot be read: {error}"
+            self.problem = f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}"
 
     def read(self, group: FrameGroup) -> bytes | str:
         """The stored bytes of the group's frame; text where there are none, and why."""
         if group.frame is None:
             return b""
         if self._reader is None:
-            return self._problem
+            return self.problem
         try:
-            stored = self._reader.read(group.frame)
+            return self._reader.read(group.frame)
         except IntegrityError as error:
-            return f"{self._name}: {error.what}"
+            return f"{self.name}: {error.what}"
         except OSError as error:
-            self._reader, self._problem = None, f"{self._name} cannot be read: {error.strerror}"
-            return self._problem
-        return stored if group.frame.type in (B, C) else b""
+            problem = f"{self.name} cannot be read at {group.frame.offset:,}: {error.strerror}"
+            self.problem = self.problem or problem
+            return problem
 
     def end(self) -> Expected | None:
-        """Size and digest of the whole file."""
-        if self._reader is None:
+        """Size and digest of the whole file; None where it could not all be read."""
+        if self._reader is None or self.problem:
             return None
-        _, size, digest = self._reader.rest()
+        try:
+            _, size, digest = self._reader.rest()
+        except OSError as error:
+            self.problem = f"{self.name} cannot be read at its end: {error.strerror}"
+            return None
         return Expected(size, digest)
 
     def close(self) -> None:

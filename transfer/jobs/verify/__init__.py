@@ -1,1 +1,5 @@
-"""verify: is what is on the device what was put there? `stored` compares digests of files, `deep` opens every frame."""
+"""verify: is what is on the device what was put there?
+
+`stored` compares the files with seal and segments, `sealed` the seal with the segments, `records` follows the
+records by their rules and, where asked, opens every frame; `links` looks for what hard links name.
+"""

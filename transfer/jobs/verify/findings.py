@@ -11,7 +11,7 @@ CODES: Final = {
     "device-invalid": "DEVICE.json breaks the format, or has a version this program does not read",
     "seal-invalid": "SEAL.json breaks the format",
     "seal-foreign": "the seal is of another device or job",
-    "seal-disagrees": "the seal lists another digest or size for a file than the device's own manifest",
+    "seal-disagrees": "the seal says another thing than the segments, of a pack or in its totals",
     "file-missing": "a file under the seal is gone",
     "file-altered": "a file under the seal has another size or digest",
     "pack-missing": "a pack is gone",
@@ -53,8 +53,9 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
 
     def __str__(self) -> str:
-        place = [self.file, f"frame {self.frame}" if self.frame is not None else "", self.path]
-        return f"{self.code}: {', '.join(part for part in place if part)}{': ' if any(place) else ''}{self.detail}"
+        frame = f"frame {self.frame}" if self.frame is not None else ""
+        place = ", ".join(part for part in (self.file, frame, self.path) if part)
+        return ": ".join(part for part in (self.code, place, self.detail) if part)
 
 
 Report = Callable[[Finding], None]

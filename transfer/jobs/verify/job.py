@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from transfer.core.progress import Progress
 from transfer.device.device import Device, open_device
+from transfer.device.layout import DEVICE_NAME
 from transfer.device.manifest import Manifest
 from transfer.device.raw_read import DigestReader
-from transfer.errors import FormatError, IntegrityError
-from transfer.jobs.verify.deep import DeepCheck, check_links
+from transfer.errors import FormatError
 from transfer.jobs.verify.findings import Finding, Report
-from transfer.jobs.verify.stored import StoredFiles, check_digests, check_presence, expected_files
+from transfer.jobs.verify.links import check_links
+from transfer.jobs.verify.records import RecordCheck
+from transfer.jobs.verify.sealed import compare_totals
+from transfer.jobs.verify.stored import (
+    StoredFiles,
+    check_digests,
+    check_pack_digests,
+    check_presence,
+    expected_files,
+)
 
 MAX_LISTED_FINDINGS = 10_000
 
@@ -23,7 +32,7 @@ class Verification:
 
     Attributes:
         bytes: stored bytes that were read.
-        records: records that were held against their frames (deep only).
+        records: records that were followed; deeply, they were also held against their frames.
         is_sealed: the comparison was with the seal; else with the segments alone.
         findings: the first MAX_LISTED_FINDINGS of `count`.
     """
@@ -43,7 +52,9 @@ class Verification:
         return not self.count
 
 
-def verify(root: str, *, deep: bool, observe: Callable[[Progress], None], on_finding: Report, workers: int) -> Verification:
+def verify(
+    root: str, *, deep: bool, observe: Callable[[Progress], None], on_finding: Report, workers: int
+) -> Verification:
     """Check a device.
 
     Raises:
@@ -60,14 +71,15 @@ def verify(root: str, *, deep: bool, observe: Callable[[Progress], None], on_fin
     try:
         device = open_device(root)
     except FormatError as error:
-        report(Finding(code="device-invalid", file="DEVICE.json", detail=str(error)))
+        detail = str(error).removeprefix(f"{DEVICE_NAME}: ")
+        report(Finding(code="device-invalid", file=DEVICE_NAME, detail=detail))
         return result
     result.is_sealed = device.is_sealed
     files = expected_files(device, report)
     result.packs, result.segments = len(files.packs), len(files.segments)
     check_presence(device, files, report)
-    _Reading(device, files, result, report, observe).run(workers)
-    _check_completeness(device, files, report)
+    check = _Reading(device, files, result, report, observe).run(workers)
+    _check_whole(device, files, check, report)
     return result
 
 
@@ -75,7 +87,12 @@ class _Reading:
     """The part that reads the bytes."""
 
     def __init__(
-        self, device: Device, files: StoredFiles, result: Verification, report: Report, observe: Callable[[Progress], None]
+        self,
+        device: Device,
+        files: StoredFiles,
+        result: Verification,
+        report: Report,
+        observe: Callable[[Progress], None],
     ) -> None:
         self._device = device
         self._files = files
@@ -83,42 +100,44 @@ class _Reading:
         self._report = report
         self._observe = observe
         stored = [*files.packs.values(), *files.segments.values()]
-        self._total = sum(file.size_bytes for file in stored)
+        self._total = sum(file.size_bytes for file in stored) + sum(file.size_bytes for file in files.others)
 
-    def run(self, workers: int) -> None:
-        reader = DigestReader(workers)
-        files = self._files
+    def run(self, workers: int) -> RecordCheck:
+        deep, reader = self._result.is_deep, DigestReader(workers)
+        check = RecordCheck(
+            self._device, self._files, self._report, self._on_bytes, workers=workers if deep else 0
+        )
         try:
-            if not self._result.is_deep:
-                check_digests(self._device, files, reader, self._report, self._on_bytes)
-                return
-            packs, files.packs = files.packs, {}
+            # Deeply, a pack's digest is taken while its frames are read.
+            files = replace(self._files, packs={}) if deep else self._files
             check_digests(self._device, files, reader, self._report, self._on_bytes)
-            files.packs = packs
-        finally:
-            reader.close()
-        check = DeepCheck(self._device, files, self._report, self._on_bytes, workers)
-        try:
             check.check()
+            if deep:
+                check_pack_digests(
+                    self._device, self._files, reader, self._report, self._on_bytes, numbers=check.unread
+                )
         finally:
             check.close()
-        self._result.records = check.entries
+            reader.close()
+        self._result.records = check.records
+        return check
 
     def _on_bytes(self, count: int) -> None:
-        self._result.bytes += count
+        result = self._result
+        result.bytes += count
         self._observe(
-            Progress(phase="verify", bytes_done=self._result.bytes, bytes_total=self._total, failures=self._result.count)
+            Progress(phase="verify", bytes_done=result.bytes, bytes_total=self._total, failures=result.count)
         )
 
 
-def _check_completeness(device: Device, files: StoredFiles, report: Report) -> None:
+def _check_whole(device: Device, files: StoredFiles, check: RecordCheck, report: Report) -> None:
+    """What can only be said of all segments together."""
     headers = [files.headers[number] for number in sorted(files.headers)]
     if headers and not headers[-1].run_complete:
-        report(Finding(code="incomplete", detail=f"run {headers[-1].run} of {headers[-1].source} did not end"))
-    if len(headers) == len(files.segments):
-        try:
-            check_links(Manifest(device, headers), report)
-        except (IntegrityError, OSError):
-            return  # a segment that cannot be read was reported where it was met
-
-
+        detail = f"run {headers[-1].run} of {headers[-1].source} did not end"
+        report(Finding(code="incomplete", detail=detail))
+    if check.unfollowed or len(headers) != len(files.segments):
+        return
+    if files.seal is not None:
+        compare_totals(files.seal, files.headers, check.failed, check.skipped, report)
+    check_links(Manifest(device, headers), report)

@@ -1,19 +1,38 @@
-"""The stored files against seal and segments: every byte is read past the page cache, nothing is decompressed but headers."""
+"""The stored files against seal and segments.
+
+Every byte is read past the page cache; nothing is decompressed but the headers of segments.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from transfer.core.records import Header
 from transfer.device.device import Device, take_inventory
-from transfer.device.layout import PACKS, PARTIAL_SUFFIX, SEGMENTS, pack_name, segment_name
+from transfer.device.layout import (
+    DEVICE_NAME,
+    PACKS,
+    PARTIAL_SUFFIX,
+    RECOVERY_NAME,
+    SCRIPT_NAME,
+    SEAL_NAME,
+    SEGMENTS,
+    pack_name,
+    segment_name,
+)
 from transfer.device.manifest import segment_header
 from transfer.device.raw_read import DigestReader
-from transfer.errors import DeviceError, IntegrityError
+from transfer.errors import DeviceError, FormatError, IntegrityError
 from transfer.formats.documents import SealDocument, SealedFile
 from transfer.jobs.verify.findings import Finding, Report
+from transfer.jobs.verify.sealed import compare_with_headers, read_seal
+
+Value = TypeVar("Value")
+
+_DURABLE_NAMES = (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME, SEAL_NAME)
 
 
 @dataclass(frozen=True)
@@ -26,33 +45,40 @@ class Expected:
 
 @dataclass
 class StoredFiles:
-    """What seal and segments say of the device's files."""
+    """What seal and segments say of the device's files; `seal` is there when it can be trusted."""
 
     packs: dict[int, Expected]
     segments: dict[int, Expected]
     others: list[SealedFile]
     headers: dict[int, Header]
+    seal: SealDocument | None = None
 
 
 def expected_files(device: Device, report: Report) -> StoredFiles:
-    """What must be there: by the seal where there is one, else by the segments' headers."""
+    """What must be there: by the seal where there is a valid one, else by the segments' headers.
+
+    Raises:
+        DeviceError: the device is gone.
+    """
     inventory = take_inventory(device.layout)
     headers = _headers(device, inventory.segments, report)
-    if not device.is_sealed:
-        segments = {number: Expected(os.stat(device.layout.segment(number)).st_size, "") for number in inventory.segments}
-        packs = {number: Expected(header.pack_size_bytes, header.pack_blake3) for number, header in headers.items()}
-        return StoredFiles(packs, segments, [], headers)
-    seal = _seal(device, report)
+    seal = _unless_unreadable(device, SEAL_NAME, report, lambda: read_seal(device, report))
     if seal is None:
-        return StoredFiles({}, {}, [], headers)
-    files = StoredFiles(
+        segments = {number: Expected(_size(device, number), "") for number in inventory.segments}
+        packs = {
+            number: Expected(header.pack_size_bytes, header.pack_blake3) for number, header in headers.items()
+        }
+        return StoredFiles(packs, segments, [], headers)
+    compare_with_headers(seal, headers, report)
+    return StoredFiles(
         packs={number: Expected(file.size_bytes, file.blake3) for number, file in enumerate(seal.packs)},
-        segments={number: Expected(file.size_bytes, file.blake3) for number, file in enumerate(seal.segments)},
+        segments={
+            number: Expected(file.size_bytes, file.blake3) for number, file in enumerate(seal.segments)
+        },
         others=seal.files,
         headers=headers,
+        seal=seal,
     )
-    _compare_with_headers(files, report)
-    return files
 
 
 def _headers(device: Device, numbers: list[int], report: Report) -> dict[int, Header]:
@@ -61,43 +87,26 @@ def _headers(device: Device, numbers: list[int], report: Report) -> dict[int, He
         try:
             headers[number] = segment_header(device, number)
         except IntegrityError as error:
-            report(Finding(code="segment-invalid", file=_segment(number), detail=str(error)))
-        except (OSError, DeviceError) as error:
-            report(Finding(code="unreadable", file=_segment(number), detail=str(error)))
+            detail = str(error).removeprefix(f"segment {number}: ")
+            report(Finding(code="segment-invalid", file=segment_file(number), detail=detail))
+        except DeviceError as error:
+            report_unreadable(device, segment_file(number), error, report)
     return headers
 
 
-def _seal(device: Device, report: Report) -> SealDocument | None:
+def _size(device: Device, number: int) -> int:
     try:
-        seal = device.seal()
-    except IntegrityError as error:
-        report(Finding(code="seal-invalid", file="SEAL.json", detail=str(error)))
-        return None
-    document = device.document
-    if (seal.device_id, seal.job, seal.ordinal) != (document.device_id, document.job, document.ordinal):
-        report(Finding(code="seal-foreign", file="SEAL.json", detail=f"it seals device {seal.device_id} of job {seal.job}"))
-        return None
-    in_order = [file.name for file in seal.packs] == [pack_name(number) for number in range(len(seal.packs))]
-    in_order &= [file.name for file in seal.segments] == [segment_name(number) for number in range(len(seal.segments))]
-    if not in_order or len(seal.packs) != len(seal.segments):
-        report(Finding(code="seal-invalid", file="SEAL.json", detail="packs and segments are not numbered from 0 in pairs"))
-        return None
-    return seal
-
-
-def _compare_with_headers(files: StoredFiles, report: Report) -> None:
-    for number, header in files.headers.items():
-        pack = files.packs.get(number)
-        if pack is not None and (pack.size_bytes, pack.blake3) != (header.pack_size_bytes, header.pack_blake3):
-            report(Finding(code="seal-disagrees", file=_pack(number), detail="the seal lists another file than the segment"))
+        return os.lstat(device.layout.segment(number)).st_size
+    except OSError:
+        return 0  # reported where it is read
 
 
 def check_presence(device: Device, files: StoredFiles, report: Report) -> None:
     """Which files are missing, which are too many."""
     inventory = take_inventory(device.layout)
     for code, there, wanted, name in (
-        ("pack", inventory.packs, files.packs, _pack),
-        ("segment", inventory.segments, files.segments, _segment),
+        ("pack", inventory.packs, files.packs, pack_file),
+        ("segment", inventory.segments, files.segments, segment_file),
     ):
         for number in sorted(wanted.keys() - set(there)):
             report(Finding(code=f"{code}-missing", file=name(number)))
@@ -105,60 +114,116 @@ def check_presence(device: Device, files: StoredFiles, report: Report) -> None:
             uncommitted = not device.is_sealed and code == "pack"
             report(Finding(code="uncommitted" if uncommitted else f"{code}-extra", file=name(number)))
     for number in _holes(files.segments):
-        report(Finding(code="segment-missing", file=_segment(number)))
-    for name_ in inventory.strangers:
-        partial = name_.endswith(PARTIAL_SUFFIX) and not device.is_sealed
-        report(Finding(code="uncommitted" if partial else "stranger", file=name_))
+        report(Finding(code="segment-missing", file=segment_file(number)))
+    partial_names = [name + PARTIAL_SUFFIX for name in _DURABLE_NAMES]
+    strangers = [name for name in partial_names if os.path.lexists(device.layout.at(name))]
+    for stranger in strangers + inventory.strangers:
+        partial = stranger.endswith(PARTIAL_SUFFIX) and not device.is_sealed
+        report(Finding(code="uncommitted" if partial else "stranger", file=stranger))
 
 
 def _holes(numbers: dict[int, Expected]) -> list[int]:
     return [number for number in range(max(numbers, default=-1) + 1) if number not in numbers]
 
 
-def check_digests(device: Device, files: StoredFiles, reader: DigestReader, report: Report, on_bytes: Callable[[int], None]) -> None:
-    """Read every file and compare size and digest."""
+def check_digests(
+    device: Device, files: StoredFiles, reader: DigestReader, report: Report, on_bytes: Callable[[int], None]
+) -> None:
+    """Read every file and compare size and digest.
+
+    Raises:
+        DeviceError: the device is gone.
+    """
     layout = device.layout
     for file in files.others:
         expected = Expected(file.size_bytes, file.blake3)
-        if (found := _read(layout.at(file.name), file.name, "file", reader, report, on_bytes)) not in (None, expected):
-            report(Finding(code="file-altered", file=file.name, detail="size or BLAKE3 differs from the seal"))
+        found = _read(device, file.name, reader, report, on_bytes)
+        if found is None and not os.path.lexists(layout.at(file.name)):
+            report(Finding(code="file-missing", file=file.name))
+        elif found not in (None, expected):
+            detail = "size or BLAKE3 differs from the seal"
+            report(Finding(code="file-altered", file=file.name, detail=detail))
     for number, expected in sorted(files.segments.items()):
-        found = _read(layout.segment(number), _segment(number), "", reader, report, on_bytes)
+        found = _read(device, segment_file(number), reader, report, on_bytes)
         if found is not None and expected.blake3 and found != expected:
-            report(Finding(code="segment-altered", file=_segment(number), detail="size or BLAKE3 differs from the seal"))
-    for number, expected in sorted(files.packs.items()):
-        found = _read(layout.pack(number), _pack(number), "", reader, report, on_bytes)
-        if found is not None and found != expected:
-            report(pack_finding(files, number, expected, found))
+            detail = "size or BLAKE3 differs from the seal"
+            report(Finding(code="segment-altered", file=segment_file(number), detail=detail))
+    check_pack_digests(device, files, reader, report, on_bytes, numbers=files.packs)
+
+
+def check_pack_digests(
+    device: Device,
+    files: StoredFiles,
+    reader: DigestReader,
+    report: Report,
+    on_bytes: Callable[[int], None],
+    *,
+    numbers: Iterable[int],
+) -> None:
+    """Read some packs and compare size and digest.
+
+    Raises:
+        DeviceError: the device is gone.
+    """
+    for number in sorted(numbers):
+        found = _read(device, pack_file(number), reader, report, on_bytes)
+        if found is not None and found != files.packs[number]:
+            report(pack_finding(files, number, files.packs[number], found))
 
 
 def _read(
-    path: str, name: str, missing: str, reader: DigestReader, report: Report, on_bytes: Callable[[int], None]
+    device: Device, name: str, reader: DigestReader, report: Report, on_bytes: Callable[[int], None]
 ) -> Expected | None:
+    """Size and digest of a file; None when it is missing, or cannot be read, which is reported."""
+    path = device.layout.at(name)
+    found = _unless_unreadable(device, name, report, lambda: reader.digest(path, on_bytes))
+    return None if found is None else Expected(*found)
+
+
+def _unless_unreadable(device: Device, name: str, report: Report, read: Callable[[], Value]) -> Value | None:
     try:
-        return Expected(*reader.digest(path, on_bytes))
-    except FileNotFoundError:
-        if missing:  # packs and segments were reported by `check_presence`
-            report(Finding(code=f"{missing}-missing", file=name))
-    except (OSError, IntegrityError) as error:
-        report(Finding(code="unreadable", file=name, detail=str(error)))
+        return read()
+    except FileNotFoundError as error:
+        refuse_if_gone(device, error)
+    except (OSError, DeviceError, FormatError) as error:
+        report_unreadable(device, name, error, report)
     return None
+
+
+def report_unreadable(device: Device, name: str, error: Exception, report: Report) -> None:
+    """Report a file that cannot be read.
+
+    Raises:
+        DeviceError: nothing can be read any more: the device is gone.
+    """
+    refuse_if_gone(device, error)
+    report(Finding(code="unreadable", file=name, detail=str(error)))
+
+
+def refuse_if_gone(device: Device, error: Exception) -> None:
+    """Raise DeviceError when the device was taken away, which says nothing about its files."""
+    if not os.path.lexists(device.layout.at(DEVICE_NAME)):
+        remedy = "connect and mount it, then give the same command again"
+        raise DeviceError(f"device {device.root} is gone", remedy=remedy) from error
 
 
 def pack_finding(files: StoredFiles, number: int, expected: Expected, found: Expected) -> Finding:
     """What is wrong with a pack whose stored bytes are not the expected ones."""
+    name = pack_file(number)
     twin = next((other for other, pack in files.packs.items() if pack == found and other != number), None)
     if twin is not None:
-        return Finding(code="pack-swapped", file=_pack(number), detail=f"it holds the bytes of {_pack(twin)}")
+        return Finding(code="pack-swapped", file=name, detail=f"it holds the bytes of {pack_file(twin)}")
     if found.size_bytes < expected.size_bytes:
         detail = f"{found.size_bytes} bytes instead of {expected.size_bytes}"
-        return Finding(code="pack-truncated", file=_pack(number), detail=detail)
-    return Finding(code="pack-altered", file=_pack(number), detail="BLAKE3 differs")
+        return Finding(code="pack-truncated", file=name, detail=detail)
+    return Finding(code="pack-altered", file=name, detail="size or BLAKE3 differs")
 
 
-def _pack(number: int) -> str:
+def pack_file(number: int) -> str:
+    """Name of a pack from the device's root."""
     return f"{PACKS}/{pack_name(number)}"
 
 
-def _segment(number: int) -> str:
+def segment_file(number: int) -> str:
+    """Name of a segment from the device's root."""
     return f"{SEGMENTS}/{segment_name(number)}"

@@ -1,0 +1,82 @@
+"""Imports into a bucket in memory, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transfer.core.s3_limits import AWS_LIMITS
+from transfer.errors import TransferError
+from transfer.jobs.import_.job import Import
+from transfer.jobs.import_.options import ImportOptions
+from transfer.jobs.import_.outcome import Outcome
+from transfer.stores.contract import Store
+from transfer.stores.memory import MemoryStore
+
+KIB = 1024
+# Parts of two of the small chunks that these tests use.
+LIMITS = replace(AWS_LIMITS, part_min_bytes=64 * KIB, part_max_bytes=128 * KIB)
+OPTIONS = ImportOptions(bucket="memory", limits=LIMITS, memory_bytes=192 * KIB, requests=3)
+SIZES = {"pack_size": "512KiB", "chunk_size": "64KiB", "batch_size": "64KiB"}
+
+
+@dataclass
+class Imported:
+    """What came of an import.
+
+    Attributes:
+        outcome: its counts.
+        error: what ended it early.
+        objects: all that is in the bucket, key to content.
+        uploads: keys of uploads in parts that were left.
+    """
+
+    outcome: Outcome
+    error: TransferError | None
+    objects: dict[str, bytes]
+    uploads: list[str]
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Key to reason."""
+        return {failure.key: failure.error for failure in self.outcome.failures}
+
+    @property
+    def codes(self) -> set[str]:
+        """Of the findings."""
+        return {finding.code for finding in self.outcome.findings}
+
+
+async def import_to_memory(
+    device: Path, options: ImportOptions = OPTIONS, store: Store | None = None
+) -> Imported:
+    """Import a device into a new bucket, or through `store`, which may decorate one."""
+    chosen = store or MemoryStore(limits=LIMITS)
+    job = Import(os.fspath(device), chosen, options)
+    error = None
+    try:
+        await job.run()
+    except TransferError as raised:
+        error = raised
+    return Imported(job.outcome, error, await objects_in(chosen), await uploads_in(chosen))
+
+
+def run_import(device: Path, options: ImportOptions = OPTIONS) -> Imported:
+    """Import a device into a new bucket, in an event loop of its own."""
+    return asyncio.run(import_to_memory(device, options))
+
+
+async def objects_in(store: Store) -> dict[str, bytes]:
+    """Key to content."""
+    objects: dict[str, bytes] = {}
+    async for item in store.list():
+        async with store.get(item.key) as body:
+            objects[item.key] = b"".join([piece async for piece in body])
+    return objects
+
+
+async def uploads_in(store: Store) -> list[str]:
+    """The keys of uploads that are open."""
+    return [upload.key async for upload in store.list_uploads()]

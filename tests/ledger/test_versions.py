@@ -1,0 +1,128 @@
+"""Schemas: made by the scripts, brought up by them, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from tests.ledger.making import entry, job_of, opened
+from transfer.errors import TransferError
+from transfer.ledger import schema
+from transfer.ledger.database import Database
+from transfer.ledger.ledger import Ledger
+from transfer.ledger.sqlite import open_sqlite
+from transfer.ledger.values import ObjectState
+from transfer.ledger.versions import bring_up, packaged_scripts
+
+SECOND = '''
+"""Version 2, for tests alone."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+def upgrade():
+    op.add_column("objects", sa.Column("version_id", sa.Text, nullable=False, server_default="none"))
+    op.create_table("labels", sa.Column("name", sa.Text, primary_key=True))
+'''
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Callable[[str], Config]:
+    """The scripts with one more: `SECOND`, and what is put behind it."""
+
+    def make(more: str = "") -> Config:
+        place = tmp_path / "more scripts"
+        place.mkdir(exist_ok=True)
+        (place / "v0002.py").write_text(SECOND + more)
+        scripts = packaged_scripts()
+        ours = ScriptDirectory.from_config(scripts).versions
+        scripts.set_main_option("path_separator", "os")
+        scripts.set_main_option("version_locations", os.pathsep.join([ours, str(place)]))
+        return scripts
+
+    return make
+
+
+async def in_transaction(ledger: Ledger, work: Callable[[Connection], object]) -> object:
+    database: Database = ledger.jobs._database
+    return await database.run(lambda connection: connection.run_sync(work))
+
+
+async def test_the_scripts_make_what_the_code_expects(where: str) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        return compare_metadata(context, schema.metadata)
+
+    async with opened(where) as ledger:
+        assert await in_transaction(ledger, differences) == []
+
+
+def test_the_code_expects_the_newest_script() -> None:
+    scripts = ScriptDirectory.from_config(packaged_scripts())
+    assert scripts.get_heads() == [schema.VERSION]
+    assert scripts.get_bases() == ["0001"]
+
+
+async def test_alembic_is_not_even_looked_at_where_nothing_is_to_do(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(where):
+        pass
+    monkeypatch.setattr("transfer.ledger.versions._upgrade", lambda *_: pytest.fail("upgraded"))
+    async with opened(where):
+        pass
+
+
+async def test_from_version_1_to_2_with_all_that_is_there(where: str, second: Callable[[], Config]) -> None:
+    async with opened(where) as ledger:
+        await job_of(ledger)
+        await ledger.recorder.object(entry(0))
+        await ledger.recorder.flush()
+        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0002", scripts=second()))
+
+        def look(connection: Connection) -> object:
+            row = connection.exec_driver_sql("SELECT key, version_id FROM objects").one()
+            connection.exec_driver_sql("SELECT name FROM labels")
+            return tuple(row)
+
+        assert await in_transaction(ledger, look) == ("key-0", "none")
+        # Once more changes nothing.
+        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0002", scripts=second()))
+    with pytest.raises(TransferError, match="is of version 0002, and this program knows none after 0001"):
+        async with opened(where):
+            pass
+
+
+async def test_a_script_that_fails_half_way_leaves_version_1(
+    where: str, second: Callable[[str], Config]
+) -> None:
+    async with opened(where) as ledger:
+        await job_of(ledger)
+        await ledger.recorder.object(entry(0))
+        await ledger.recorder.flush()
+        failing = second("    op.execute('INSERT INTO nowhere VALUES (1)')\n")
+        with pytest.raises(TransferError, match=r"the database reports an error .*nowhere"):
+            await in_transaction(ledger, lambda c: bring_up(c, "x", to="0002", scripts=failing))
+    async with opened(where) as ledger:
+        assert await ledger.objects.page(1, ObjectState.DONE) == [entry(0)]
+        with pytest.raises(TransferError, match="labels"):
+            await in_transaction(ledger, lambda c: c.exec_driver_sql("SELECT name FROM labels"))
+
+
+async def test_an_empty_database_goes_to_version_2_in_one_go(
+    tmp_path: Path, second: Callable[[], Config]
+) -> None:
+    async with open_sqlite(str(tmp_path / "ledger.sqlite")) as connection, connection.begin():
+        await connection.run_sync(bring_up, "x", to="0002", scripts=second())
+        await connection.exec_driver_sql("SELECT name FROM labels")

@@ -1,0 +1,132 @@
+"""A device as it arrives: seal, segments and the presence of packs are checked before anything is sent.
+
+Packs are checked later, while they are read. Segments that are not what they were are left out as a whole:
+each was a finding, and what they described cannot be trusted. So every record that an import acts on was
+under a digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from blake3 import blake3
+
+from transfer.core.merge import PathRecord, merge_runs
+from transfer.core.records import Header
+from transfer.device.device import Device, open_device, read_regular
+from transfer.device.disk import device_errors
+from transfer.device.layout import SEAL_NAME, pack_number, segment_number
+from transfer.device.manifest import Manifest, segment_records
+from transfer.device.raw_read import DigestReader
+from transfer.errors import DeviceError, IntegrityError
+from transfer.formats.documents import MAX_SEAL_BYTES
+from transfer.jobs.verify.findings import Finding
+from transfer.jobs.verify.stored import StoredFiles, check_digests, check_presence, expected_files
+
+_FATAL = frozenset({"seal-invalid", "seal-foreign"})
+_LOSES_SEGMENT = frozenset(
+    {"segment-altered", "segment-invalid", "seal-disagrees", "unreadable", "segment-extra"}
+)
+_NEW_SHIPMENT = "run `transfer verify` for the whole picture, and ask the sender for a new shipment"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A device that was looked at on arrival; `manifest` has the segments that can be trusted."""
+
+    device: Device
+    files: StoredFiles
+    manifest: Manifest
+    seal_blake3: str
+
+
+def receive(root: str, incomplete: bool, report: Callable[[Finding], None]) -> Arrival:
+    """Check a device on arrival.
+
+    Args:
+        root: its folder.
+        incomplete: take it unsealed, or sealed before its last copy ended.
+        report: told what is wrong with it.
+
+    Raises:
+        DeviceError: there is no device, or one that is not to be taken.
+        IntegrityError: the seal cannot be trusted, or nothing of the manifest.
+    """
+    device = open_device(root)
+    if not device.is_sealed and not incomplete:
+        remedy = "seal it with `transfer seal`, or say --incomplete"
+        raise DeviceError(f"device {root} is not sealed", remedy=remedy)
+    found: list[Finding] = []
+    files = expected_files(device, found.append)
+    _refuse_bad_seal(root, found)
+    if device.is_sealed and not incomplete and not device.seal().complete:
+        what = f"device {root} was sealed before its last copy ended"
+        raise DeviceError(what, remedy="say --incomplete to import what is there")
+    check_presence(device, files, found.append)
+    _check_small_files(device, files, found.append)
+    lost = {number for finding in found if (number := _segment_lost_by(finding)) is not None}
+    headers = [header for number, header in sorted(files.headers.items()) if number not in lost]
+    headers = [header for header in headers if device.is_sealed or _is_whole(device, header, found.append)]
+    if not headers and (files.segments or found):
+        raise IntegrityError(f"no segment of {root} is whole", remedy=_NEW_SHIPMENT)
+    for finding in found:
+        report(finding)
+    return Arrival(device, files, Manifest(device, headers), _seal_digest(device))
+
+
+def _refuse_bad_seal(root: str, found: list[Finding]) -> None:
+    fatal = next((finding for finding in found if finding.code in _FATAL), None)
+    if fatal is not None:
+        raise IntegrityError(f"the seal of {root} cannot be trusted: {fatal}", remedy=_NEW_SHIPMENT)
+
+
+def _check_small_files(device: Device, files: StoredFiles, report: Callable[[Finding], None]) -> None:
+    """The digests of all but the packs."""
+    reader = DigestReader()
+    try:
+        check_digests(device, replace(files, packs={}), reader, report, lambda count: None)
+    finally:
+        reader.close()
+
+
+def _segment_lost_by(finding: Finding) -> int | None:
+    """The number of the segment that cannot be trusted after this finding."""
+    if finding.code not in _LOSES_SEGMENT:
+        return None
+    name = finding.file.rpartition("/")[2]
+    return pack_number(name) if finding.code == "seal-disagrees" else segment_number(name)
+
+
+def _is_whole(device: Device, header: Header, report: Callable[[Finding], None]) -> bool:
+    """Whether a segment that no seal vouches for matches its own digest, which stands at its end."""
+    try:
+        for _ in segment_records(device, header.sequence):
+            pass
+    except IntegrityError as error:
+        name = device.layout.segment(header.sequence).removeprefix(device.root).lstrip("/")
+        report(Finding(code="segment-invalid", file=name, detail=str(error)))
+        return False
+    return True
+
+
+def _seal_digest(device: Device) -> str:
+    if not device.is_sealed:
+        return ""
+    with device_errors(device.root):
+        return blake3(read_regular(device.layout.at(SEAL_NAME), MAX_SEAL_BYTES)).hexdigest()
+
+
+def run_records(manifest: Manifest, run: int) -> Iterator[PathRecord]:
+    """The records of one run; a segment that breaks off is left there, whoever reads its pack reports it."""
+    for header in manifest.headers:
+        if header.run == run:
+            try:
+                yield from Manifest(manifest.device, [header]).run_records(run)
+            except IntegrityError:
+                continue
+
+
+def merged(manifest: Manifest) -> Iterator[PathRecord]:
+    """The merged view of the segments that can be read."""
+    return merge_runs([run_records(manifest, run) for run in manifest.runs])

@@ -1,0 +1,90 @@
+"""What is still to be written: rows and steps, in the order they came. Pure.
+
+Rows of one kind that follow each other are gathered, so that they can be written in one statement; of rows
+with the same primary key among them the last one stays. Any other step ends the gathering: nothing
+overtakes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from transfer.ledger.values import Upload
+
+
+class RowKind(Enum):
+    """Which table rows are of."""
+
+    OBJECTS = "objects"
+    PARTS = "parts"
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of one table, by primary key."""
+
+    kind: RowKind
+    rows: dict[tuple[int, ...], tuple[Any, ...]] = field(default_factory=dict)
+
+
+class UploadBegun(Struct, frozen=True):
+    """A new upload."""
+
+    upload: Upload
+
+
+class UploadNamed(Struct, frozen=True):
+    """The store has given an upload its id."""
+
+    number: int
+    upload_id: str
+
+
+class UploadEnded(Struct, frozen=True):
+    """An upload was completed or aborted."""
+
+    number: int
+
+
+class PackSettled(Struct, frozen=True):
+    """All that a pack brings was recorded, and none of it is to be tried again."""
+
+    job: int
+    sequence: int
+    settled: str
+
+
+Step: TypeAlias = Rows | UploadBegun | UploadNamed | UploadEnded | PackSettled
+
+
+class Batch:
+    """Steps that are written in one transaction.
+
+    Attributes:
+        steps: in order.
+        size: how many rows and steps were put in.
+    """
+
+    __slots__ = ("size", "steps")
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.size = 0
+
+    def put_row(self, kind: RowKind, key: tuple[int, ...], row: tuple[Any, ...]) -> None:
+        """Add a row; `key` is its primary key."""
+        last = self.steps[-1] if self.steps else None
+        if not isinstance(last, Rows) or last.kind is not kind:
+            last = Rows(kind)
+            self.steps.append(last)
+        last.rows[key] = row
+        self.size += 1
+
+    def put_step(self, step: UploadBegun | UploadNamed | UploadEnded | PackSettled) -> None:
+        """Add a step."""
+        self.steps.append(step)
+        self.size += 1

@@ -1,0 +1,144 @@
+"""The tables, as the newest script of migrations/ leaves them.
+
+`objects` is the one that grows (a row an entry), so it has no secondary index over what is usual, no
+foreign key, and in SQLite no rowid: rows come in the order of the primary key and are appended at the end
+of one tree. Whatever did not simply go well is in a partial index, for the reports. Numbers of at most 64
+signed bits are integers; CRCs, which are unsigned, are hex digits as everywhere in the product.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+VERSION = "0001"
+"""The script that this code was written for."""
+
+VERSION_TABLE = "ledger_version"
+"""Where Alembic keeps it; not Alembic's default name, which other programs in a shared database may use."""
+
+APPLICATION_ID = 0x7472_6C67
+"""Marks a SQLite file as a ledger (PRAGMA application_id): "trlg"."""
+
+SCHEMA = "transfer_ledger"
+"""Our tables' own schema in a PostgreSQL database."""
+
+NOT_DONE = text("state <> 'done'")
+"""The condition of the partial index. Queries repeat it word by word: a planner compares words."""
+
+metadata = MetaData()
+
+
+def _number(name: str, **options: object) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _words(name: str, **options: object) -> Column[str]:
+    return Column(name, Text, nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _counters() -> list[Column[int]]:
+    return [_number(name) for name in ("objects", "bytes", "failed", "skipped", "superseded")]
+
+
+devices = Table(
+    "devices",
+    metadata,
+    _words("device_id", primary_key=True),
+    _words("job"),
+    _number("ordinal"),
+    _number("generation"),
+    _words("seal_blake3"),
+    _words("first_seen"),
+    _words("last_seen"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    # SQLite numbers rows by itself in a column of the type INTEGER only.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    _words("job_id", unique=True),
+    Column("device_id", Text, ForeignKey("devices.device_id"), nullable=False),
+    _words("seal_blake3"),
+    _words("bucket"),
+    _words("prefix"),
+    _words("endpoint"),
+    _words("phase"),
+    Column("paused", Boolean, nullable=False),
+    _words("created"),
+    _words("changed"),
+    _words("error"),
+    *_counters(),
+)
+
+packs = Table(
+    "packs",
+    metadata,
+    Column("job", BigInteger, ForeignKey("jobs.number"), primary_key=True),
+    _number("sequence", primary_key=True, autoincrement=False),
+    _words("settled"),
+    *_counters(),
+    sqlite_with_rowid=False,
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    _number("job", primary_key=True, autoincrement=False),
+    _number("sequence", primary_key=True, autoincrement=False),
+    _number("position", primary_key=True, autoincrement=False),
+    _words("state"),
+    _words("key"),
+    _number("size_bytes"),
+    Column("blake3", LargeBinary, nullable=True),
+    _words("etag"),
+    _words("error"),
+    Index(
+        "objects_not_done",
+        "job",
+        "state",
+        "sequence",
+        "position",
+        sqlite_where=NOT_DONE,
+        postgresql_where=NOT_DONE,
+    ),
+    sqlite_with_rowid=False,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    _number("number", primary_key=True, autoincrement=False),
+    Column("job", BigInteger, ForeignKey("jobs.number"), nullable=False),
+    _words("key"),
+    _words("upload_id"),
+    _number("sequence"),
+    _number("size_bytes"),
+    _number("part_size_bytes"),
+    _words("begun"),
+    Index("uploads_of_job", "job", "number"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    _number("upload", primary_key=True, autoincrement=False),
+    _number("number", primary_key=True, autoincrement=False),
+    _number("size_bytes"),
+    _words("etag"),
+    Column("crc64nvme", Text, nullable=True),
+    Column("crc32c", Text, nullable=True),
+    sqlite_with_rowid=False,
+)
