@@ -39,7 +39,12 @@ format: $(READY)  ## put the code in its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+scale: $(READY)  ## long measurements, run by hand: a million files, 3 GiB and 200,000 files imported, the ledger
+	$(BIN)/python -m tests.benchmarks.million
+	$(BIN)/python -m tests.benchmarks.import_ --full
+	$(BIN)/python -m tests.benchmarks.ledger
+
 golden: $(READY)  ## write the golden devices and schemas of manifests/ anew, byte for byte
 	$(BIN)/python -m tests.golden.make
 
-.PHONY: help demo test lint check format golden
+.PHONY: help demo test lint check format scale golden

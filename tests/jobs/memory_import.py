@@ -63,9 +63,9 @@ async def import_to_memory(
     return Imported(job.outcome, error, await objects_in(chosen), await uploads_in(chosen))
 
 
-def run_import(device: Path, options: ImportOptions = OPTIONS) -> Imported:
-    """Import a device into a new bucket, in an event loop of its own."""
-    return asyncio.run(import_to_memory(device, options))
+def run_import(device: Path, options: ImportOptions = OPTIONS, store: Store | None = None) -> Imported:
+    """As `import_to_memory`, in an event loop of its own."""
+    return asyncio.run(import_to_memory(device, options, store))
 
 
 async def objects_in(store: Store) -> dict[str, bytes]:

@@ -14,7 +14,16 @@ import pytest
 import zstandard
 
 from tests.jobs.buckets import Bucket
-from tests.jobs.memory_import import KIB, LIMITS, OPTIONS, SIZES, Imported, import_to_memory, uploads_in
+from tests.jobs.memory_import import (
+    KIB,
+    LIMITS,
+    OPTIONS,
+    SIZES,
+    Imported,
+    import_to_memory,
+    run_import,
+    uploads_in,
+)
 from tests.jobs.shipment import files_of, import_to, make_device, transfer, write_profile
 from tests.simulators.trees import large_file
 from transfer.errors import DeviceError, IntegrityError
@@ -272,6 +281,26 @@ async def test_a_broken_segment_of_an_unsealed_device(device: Path, expected: di
         imported = await import_to_memory(device, replace(OPTIONS, incomplete=True))
         _check(imported, expected, all_told=False)
         _flip(_segment(device, 1), byte)
+
+
+def test_an_altered_segment_of_an_unsealed_device(tmp_path: Path, small_profile: Path) -> None:
+    """Well formed, but for the digest at its end, which comes after more records than are read at once."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(4000):
+        (source / f"{number:04} {'name ' * 20}").write_bytes(b"")
+    device = make_device(tmp_path / "device", source, small_profile, seal=False)
+    segment = _segment(device, 0)
+    reader = zstandard.ZstdDecompressor().stream_reader(segment.read_bytes(), read_across_frames=True)
+    head, _, lines = reader.read().partition(b"\n")
+    assert len(lines) > 1 << 20
+    assert lines.count(b'"0007 name') == 1
+    altered = lines.replace(b'"0007 name', b'"0007 fame')
+    compressor = zstandard.ZstdCompressor()
+    segment.write_bytes(compressor.compress(head + b"\n") + compressor.compress(altered))
+    imported = run_import(device, replace(OPTIONS, incomplete=True))
+    assert imported.objects == {}
+    assert isinstance(imported.error, IntegrityError)
 
 
 @pytest.mark.parametrize("budget", [1, 64 * KIB, 1024 * KIB])

@@ -19,6 +19,9 @@ from tests.simulators.trees import large_file
 from transfer.core.filters import Filter
 from transfer.core.object_keys import LINK_SUFFIX
 from transfer.jobs.import_.options import Symlinks
+from transfer.stores.checksums import checksums_of
+from transfer.stores.contract import PutResult
+from transfer.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.usefixtures("no_loose_ends")
 Change = Callable[[Path], object]
@@ -149,6 +152,21 @@ def test_a_link_whose_file_failed(source: Path, tmp_path: Path) -> None:
     imported = run_import(_device(tmp_path, source, [first]))
     assert imported.objects == {}
     assert imported.failed["b"].startswith(r"hard link to a\x01: the key has the character U+0001")
+
+
+def test_a_link_is_copied_from_what_was_written_or_not_at_all(source: Path, tmp_path: Path) -> None:
+    """Somebody else writes to the file's key just before the copy."""
+
+    class Shared(MemoryStore):
+        async def copy(self, source_key: str, key: str, *, if_match: str | None = None) -> PutResult:
+            other = b"another content"
+            await self.put(source_key, [other], checksums=checksums_of([other]))
+            return await super().copy(source_key, key, if_match=if_match)
+
+    device = _device(tmp_path, source, [_all(_write("a", b"1"), _link("a", "b"))])
+    imported = run_import(device, store=Shared())
+    assert imported.objects == {"a": b"another content"}
+    assert imported.failed.keys() == {"b"}
 
 
 def test_a_link_that_looks_like_a_symbolic_one(source: Path, tmp_path: Path) -> None:
