@@ -7,13 +7,14 @@ the disk is elsewhere.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from transfer.core.records import FORMAT_VERSION, Digest, Size, Timestamp
 from transfer.errors import FormatError, UsageError
+from transfer.formats.versioned import DocumentReader
 
 MAX_DEVICE_BYTES = 1 << 20
 MAX_SEAL_BYTES = 64 << 20
@@ -102,7 +103,8 @@ def check_job(job: str) -> None:
         )
 
 
-Document = TypeVar("Document", DeviceDocument, SealDocument)
+_device_reader = DocumentReader(DeviceDocument, version=FORMAT_VERSION, limit_bytes=MAX_DEVICE_BYTES)
+_seal_reader = DocumentReader(SealDocument, version=FORMAT_VERSION, limit_bytes=MAX_SEAL_BYTES)
 
 
 def encode(document: DeviceDocument | SealDocument) -> bytes:
@@ -116,7 +118,7 @@ def decode_device(text: bytes, where: str) -> DeviceDocument:
     Raises:
         FormatError: naming `where`, the field and what is wrong.
     """
-    device = _decode(text, DeviceDocument, where, MAX_DEVICE_BYTES)
+    device = _device_reader.decode(text, where)
     if device.chunk_size_bytes not in _CHUNK_SIZES:
         raise FormatError(f"{where}: chunk_size_bytes {device.chunk_size_bytes} is not a power of two")
     return device
@@ -128,31 +130,4 @@ def decode_seal(text: bytes, where: str) -> SealDocument:
     Raises:
         FormatError: naming `where`, the field and what is wrong.
     """
-    return _decode(text, SealDocument, where, MAX_SEAL_BYTES)
-
-
-def _decode(text: bytes, kind: type[Document], where: str, limit: int) -> Document:
-    if len(text) > limit:
-        raise FormatError(f"{where} is larger than {limit} bytes")
-    try:
-        version = _version_decoder.decode(text).format_version
-        if version != FORMAT_VERSION:
-            raise FormatError(
-                f"{where} has format version {version}; this program reads version {FORMAT_VERSION}",
-                remedy="use a newer release of transfer",
-            )
-        return _DECODERS[kind].decode(text)  # type: ignore[return-value]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(f"{where}: {error}") from None
-
-
-class _Versioned(Struct):
-    """Just enough of a document to learn its version; both required: the defaults are for writers."""
-
-    format: str
-    format_version: int
-
-
-# Made here: msgspec must not build one type's decoder in two threads at once.
-_version_decoder = msgspec.json.Decoder(_Versioned)
-_DECODERS = {kind: msgspec.json.Decoder(kind) for kind in (DeviceDocument, SealDocument)}
+    return _seal_reader.decode(text, where)

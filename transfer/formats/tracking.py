@@ -7,7 +7,7 @@ first. Records of one shipment have the same `shipment_id`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,6 +17,7 @@ from transfer.core.paths import from_text
 from transfer.core.tracking import Event, Moment, Route, State, check_events
 from transfer.errors import FormatError
 from transfer.formats.documents import Job, Number, Ordinal, Uuid
+from transfer.formats.versioned import DocumentReader
 
 MAX_TRACKING_BYTES = 1 << 20
 MAX_FAULTS_BYTES = 8 << 20
@@ -96,7 +97,8 @@ class FaultsDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tr
     faults: list[AnyFault]
 
 
-Document = TypeVar("Document", TrackingDocument, FaultsDocument)
+_tracking_reader = DocumentReader(TrackingDocument, version=_VERSION, limit_bytes=MAX_TRACKING_BYTES)
+_faults_reader = DocumentReader(FaultsDocument, version=_VERSION, limit_bytes=MAX_FAULTS_BYTES)
 
 
 def encode(document: TrackingDocument | FaultsDocument) -> bytes:
@@ -110,7 +112,7 @@ def decode_tracking(text: bytes, where: str) -> TrackingDocument:
     Raises:
         FormatError: naming `where` and what is wrong, the order of the states included.
     """
-    document = _decode(text, TrackingDocument, where, MAX_TRACKING_BYTES)
+    document = _tracking_reader.decode(text, where)
     try:
         check_events(document.events)
         _ = document.source_bytes
@@ -125,30 +127,4 @@ def decode_faults(text: bytes, where: str) -> FaultsDocument:
     Raises:
         FormatError: naming `where` and what is wrong.
     """
-    return _decode(text, FaultsDocument, where, MAX_FAULTS_BYTES)
-
-
-def _decode(text: bytes, kind: type[Document], where: str, limit: int) -> Document:
-    if len(text) > limit:
-        raise FormatError(f"{where} is larger than {limit} bytes")
-    try:
-        version = _version_decoder.decode(text).format_version
-        if version != _VERSION:
-            raise FormatError(
-                f"{where} has format version {version}; this program reads version {_VERSION}",
-                remedy="use a newer release of transfer",
-            )
-        return _DECODERS[kind].decode(text)  # type: ignore[return-value]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(f"{where}: {error}") from None
-
-
-class _Versioned(Struct):
-    """Just enough of a record to learn its version."""
-
-    format_version: int
-
-
-# Made here: msgspec must not build one type's decoder in two threads at once.
-_version_decoder = msgspec.json.Decoder(_Versioned)
-_DECODERS = {kind: msgspec.json.Decoder(kind) for kind in (TrackingDocument, FaultsDocument)}
+    return _faults_reader.decode(text, where)
