@@ -8,6 +8,7 @@
     │   └── DeviceFullError      13   no room left: profile capacity or the disk itself
     ├── LockedError              11   another process works on the device
     ├── AccessError              12   credentials are missing, or access was denied
+    ├── LedgerError               1   the ledger cannot be read or written
     └── StoreError                1   an object store answered with an error
         ├── StoreUnreachableError 1   no answer at all
         ├── BusyError             1   it asks for fewer requests (503, 429)
@@ -76,6 +77,10 @@ class AccessError(TransferError):
     """Credentials are missing or wrong, or access was denied."""
 
     exit_code = 12
+
+
+class LedgerError(TransferError):
+    """The ledger cannot be read or written: its disk, its server, or itself is in trouble."""
 
 
 class StoreError(TransferError):

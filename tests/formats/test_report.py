@@ -21,6 +21,16 @@ def test_rows_come_back_as_they_were(rows: list[list[str]]) -> None:
     assert list(csv.reader(io.StringIO(text, newline=""), strict=True)) == [list(COLUMNS), *rows]
 
 
+@given(st.lists(TEXTS | st.text('ab ,"\n\u00a0', max_size=3), min_size=2, max_size=5))
+def test_a_field_is_quoted_for_what_it_holds_alone(fields: list[str]) -> None:
+    """A line is written as its fields are, one by one."""
+    alone = [csv_line(field).removesuffix(b"\n") for field in fields]
+    assert csv_line(*fields) == b",".join(alone) + b"\n"
+    for field, written in zip(fields, alone, strict=True):
+        needs = any(c in field for c in '",\r\n') or field != field.strip()
+        assert written.startswith(b'"') == needs
+
+
 def test_what_is_no_unicode_is_escaped() -> None:
     assert csv_line("a\udcffb") == b"a\\udcffb\n"
 

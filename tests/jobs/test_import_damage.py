@@ -13,21 +13,20 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from tests.jobs.attempts import new_site
 from tests.jobs.buckets import Bucket
 from tests.jobs.memory_import import (
     KIB,
-    LIMITS,
     OPTIONS,
     SIZES,
     Imported,
     import_to_memory,
     run_import,
-    uploads_in,
 )
 from tests.jobs.shipment import files_of, import_to, make_device, transfer, write_profile
+from tests.jobs.watched_store import Call, WatchedStore
 from tests.simulators.trees import large_file
 from transfer.errors import DeviceError, IntegrityError
-from transfer.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.usefixtures("no_loose_ends")
 
@@ -312,23 +311,28 @@ async def test_no_budget_is_too_small(
     assert (await import_to_memory(original, options)).objects == expected
 
 
-async def test_the_device_goes_away(device: Path) -> None:
-    """Pulled out when the first object was written: the job ends with that, and no upload is left."""
-    store = MemoryStore(limits=LIMITS)
+async def test_the_device_goes_away(device: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    """Pulled out when the first object was written: the job ends with that, and goes on when it is back."""
+    site = new_site(device, tmp_path / "site", OPTIONS)
+    away = device.with_name("away")
 
-    class Pulling(MemoryStore):
-        async def put(self, *arguments: object, **named: object) -> object:  # type: ignore[override]
-            if device.exists():
-                device.rename(device.with_name("away"))
-            return await store.put(*arguments, **named)  # type: ignore[arg-type]
+    async def pull() -> None:
+        device.rename(away)
 
-        def __getattribute__(self, name: str) -> object:
-            return super().__getattribute__(name) if name == "put" else getattr(store, name)
+    numbers = [n for n, call in enumerate(await _calls(device, tmp_path), 1) if call.name == "put"]
+    pulled = await site.attempt(WatchedStore(site.store, numbers[0], pull))
+    assert isinstance(pulled.error, DeviceError)
+    assert "is gone" in pulled.error.what
+    assert await site.left() == site.begun()
+    away.rename(device)
+    again = await site.attempt()
+    assert (again.error, again.failed, again.objects) == (None, {}, expected)
+    assert await site.left() == site.begun() == []
 
-    imported = await import_to_memory(device, store=Pulling())
-    assert isinstance(imported.error, DeviceError)
-    assert "is gone" in imported.error.what
-    assert await uploads_in(store) == []
+
+async def _calls(device: Path, place: Path) -> list[Call]:
+    _, watched = await new_site(device, place / "counting", OPTIONS).watched()
+    return watched.calls
 
 
 def test_a_device_that_was_never_finished(source: Path, tmp_path: Path, bucket: Bucket) -> None:

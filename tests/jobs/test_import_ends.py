@@ -1,11 +1,11 @@
-"""However an import ends: one line that says why, the right exit code, no upload left, nothing that hangs."""
+"""However an import ends: one line that says why, the right exit code, nothing that hangs; what is left to do
+is done by the same command.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +29,7 @@ from tests.jobs.shipment import (
     transfer,
     write_profile,
 )
+from tests.simulators.disks import tmpfs
 from tests.simulators.trees import large_file
 
 pytestmark = pytest.mark.usefixtures("no_loose_ends")
@@ -125,25 +126,23 @@ def test_a_report_that_cannot_be_written(bucket: Bucket, device: Path, tmp_path:
     assert bucket.listed() == set()
 
 
-@pytest.mark.parametrize("name", ["success.csv", "failure.csv"])
-def test_no_room_for_the_report(
-    bucket: Bucket, source: Path, small_profile: Path, tmp_path: Path, name: str
-) -> None:
-    """Found out in the middle, by the first line that does not fit."""
-    shutil.copytree(source, tmp_path / "source")
-    (tmp_path / "source/bad\x01").write_bytes(b"")
+def test_no_room_for_the_report(bucket: Bucket, small_profile: Path, tmp_path: Path) -> None:
+    """With room, the same command tells of all that is in the bucket."""
     for number in range(300):
-        (tmp_path / f"source/more {number}").write_bytes(b"")
+        file = tmp_path / "source" / ("long name " * 20) / f"{number}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
     device = make_device(tmp_path / "device", tmp_path / "source", small_profile)
-    report = tmp_path / "report"
-    report.mkdir()
-    (report / name).symlink_to("/dev/full")
-    told = import_command(bucket, device, "--report", os.fspath(report))
-    ended = transfer(*told, environment=bucket.environment())
-    assert ended.code == 1
-    assert "No space left" in _one_line(ended)
-    assert bucket.uploads() == []
-    assert json.loads((report / "report.json").read_bytes())["state"] == "failed"
+    with tmpfs(64 << 10) as disk:
+        report = Path(disk.path, "report")
+        ended = import_to(bucket, device, report)
+        assert ended.code == 1
+        assert "No space left" in _one_line(ended)
+        subprocess.run(["mount", "-o", "remount,size=8m", disk.path], check=True)
+        again = import_to(bucket, device, report, "--json")
+        assert again.code == 0
+        assert again.succeeded.keys() == bucket.listed() == files_of(tmp_path / "source").keys()
+        assert again.document["already"] == 300
 
 
 def test_an_old_report_does_not_outlive_the_next_import(bucket: Bucket, device: Path, tmp_path: Path) -> None:
@@ -172,7 +171,9 @@ def test_an_error_in_json(bucket: Bucket, tmp_path: Path) -> None:
 def test_interrupted(
     bucket: Bucket, device: Path, source: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """In the middle of parts: they are freed at the store, and report.json says how far it came."""
+    """In the middle of parts: they stay at the store, report.json says how far it came, and the same command
+    goes on with them.
+    """
     report = tmp_path / "report"
     process = start_import(bucket, device, "--report", os.fspath(report), "--bwlimit", "60M")
     _wait_for_an_upload(bucket, process)
@@ -182,13 +183,41 @@ def test_interrupted(
     assert ended.code == 130, err
     assert "Traceback" not in err
     assert "interrupted" in err
-    assert bucket.uploads() == []
+    parked = bucket.uploads()
+    assert f"{len(parked)} uploads in parts stay open at the store" in err
+    assert parked
     assert ended.report is not None
     assert ended.report["state"] == "interrupted"
     assert ended.report["objects"] == len(ended.succeeded)
     assert ended.succeeded.keys() <= bucket.listed()  # answers may have been under way
     expected = files_of(source)
-    assert all(bucket.read(key) == expected[key] for key in bucket.listed())
+    there = bucket.listed()
+    assert all(bucket.read(key) == expected[key] for key in there)
+    again = import_to(bucket, device, report, "--json")
+    assert (again.code, again.failed) == (0, {})
+    assert {key: bucket.read(key) for key in bucket.listed()} == expected
+    assert again.succeeded.keys() == expected.keys()
+    assert again.document["already"] == len(there)
+    assert bucket.uploads() == []
+
+
+@both_makes
+def test_given_up(bucket: Bucket, device: Path, tmp_path: Path) -> None:
+    """`--abandon` frees what was parked; the import can be taken up again all the same."""
+    process = start_import(bucket, device, "--bwlimit", "60M")
+    _wait_for_an_upload(bucket, process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=TIMEOUT_S)
+    parked = bucket.uploads()
+    assert parked
+    told = import_command(bucket, device, "--abandon", "--json")
+    ended = transfer(*told, environment=bucket.environment())
+    assert (ended.code, ended.document["uploads_aborted"]) == (0, len(parked)), ended.stderr
+    assert bucket.uploads() == []
+    again = transfer(*told, environment=bucket.environment())
+    assert (again.code, again.document["uploads_aborted"]) == (0, 0)
+    assert import_to(bucket, device, tmp_path / "report").code == 0
+    assert bucket.uploads() == []
 
 
 def _wait_for_an_upload(bucket: Bucket, process: subprocess.Popen[str]) -> None:
@@ -211,17 +240,17 @@ def test_an_endpoint_that_dies_in_the_middle(
     with CuttingProxy(bucket, cut_after_bytes=60 * CHUNK, refusals=refusals) as proxy:
         report = tmp_path / "report"
         ended = import_to(proxy.instead_of(bucket), device, report)
+        assert ended.report is not None
+        if how == "dies":
+            assert ended.code == 1
+            assert ended.report["state"] == "failed"
+            assert len(bucket.listed()) < len(files_of(source))
+            proxy.heal()
+            ended = import_to(proxy.instead_of(bucket), device, report)
     assert proxy.cuts
-    assert ended.report is not None
-    if how == "comes back":
-        assert (ended.code, ended.failed) == (0, {})
-        assert {key: bucket.read(key) for key in bucket.listed()} == files_of(source)
-        assert bucket.uploads() == []
-    else:
-        assert ended.code == 1
-        assert ended.report["state"] == "failed"
-        assert "an upload in parts may be left" in ended.stderr
-        assert set(bucket.uploads()) <= {left.split(":")[0] for left in ended.report["uploads_left"]}
+    assert (ended.code, ended.failed) == (0, {})
+    assert {key: bucket.read(key) for key in bucket.listed()} == files_of(source)
+    assert bucket.uploads() == []
 
 
 class Listener:
@@ -280,6 +309,11 @@ class CuttingProxy:
     def instead_of(self, bucket: Bucket) -> Bucket:
         port = self._socket.getsockname()[1]
         return replace(bucket, server=replace(bucket.server, endpoint_url=f"http://127.0.0.1:{port}"))
+
+    def heal(self) -> None:
+        """Refuse nobody any more."""
+        with self._lock:
+            self._refusals = 0
 
     def _serve(self) -> None:
         while True:

@@ -22,7 +22,7 @@ async def record_until_killed(where: str) -> None:
             for _ in range(173):
                 await ledger.recorder.object(entry(position))
                 position += 1
-            await ledger.recorder.settle_pack(1, position)
+            await ledger.recorder.pack_checked(1, position)
             await ledger.recorder.flush()
             print(f"flushed {position}", flush=True)
             upload = await ledger.recorder.begin_upload(

@@ -40,3 +40,14 @@ def entry(
     error: str = "",
 ) -> ObjectEntry:
     return ObjectEntry(job, sequence, position, state, f"key-{position}", size_bytes, DIGEST, "etag", error)
+
+
+async def states_of(ledger: Ledger, job: int, sequence: int) -> dict[int, ObjectState]:
+    """What is recorded of a pack's entries: position to state, in the order they came, page by page."""
+    found: dict[int, ObjectState] = {}
+    after = -1
+    while page := await ledger.objects.of_pack(job, sequence, after=after):
+        assert {(one.job, one.sequence) for one in page} == {(job, sequence)}
+        found |= {one.position: one.state for one in page}
+        after = page[-1].position
+    return found

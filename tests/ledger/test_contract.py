@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.ledger.making import DEVICE, DIGEST, IDENTITY, entry, job_of, opened
+from tests.ledger.making import DEVICE, DIGEST, IDENTITY, entry, job_of, opened, states_of
 from transfer.errors import LockedError, TransferError, UsageError
 from transfer.ledger.phases import Phase
 from transfer.ledger.schema import jobs
@@ -104,9 +104,10 @@ async def test_an_illegal_phase_changes_nothing(where: str) -> None:
         number = (await job_of(ledger)).number
         await ledger.jobs.set_phase(number, Phase.IMPORTING)
         complete = await ledger.jobs.set_phase(number, Phase.COMPLETE)
-        with pytest.raises(UsageError, match=f"job {number} is complete.*importing"):
-            await ledger.jobs.set_phase(number, Phase.IMPORTING)
+        with pytest.raises(UsageError, match=f"job {number} is complete.*failed"):
+            await ledger.jobs.set_phase(number, Phase.FAILED)
         assert await ledger.jobs.get(number) == complete
+        assert (await ledger.jobs.set_phase(number, Phase.IMPORTING)).phase is Phase.IMPORTING
 
 
 async def test_a_job_that_is_not_there(where: str) -> None:
@@ -144,15 +145,16 @@ async def test_what_was_flushed_is_there_and_comes_back_equal(where: str) -> Non
         await job_of(ledger)
         for one in entries:
             await ledger.recorder.object(one)
-        assert await ledger.objects.settled(1, 0) == {}
+        assert await states_of(ledger, 1, 0) == {}
         await ledger.recorder.flush()
-        assert dict(await ledger.objects.settled(1, 0)) == {1: DONE, 4: FAILED, 5: SKIPPED}
+        assert await states_of(ledger, 1, 0) == {1: DONE, 4: FAILED, 5: SKIPPED}
     async with opened(where) as ledger:
         for one in entries:
             assert await ledger.objects.page(1, one.state) == [one]
-        settled = await ledger.objects.settled(1, 3)
-        assert (len(settled), settled[0], settled.get(1), settled.get(-1)) == (1, SUPERSEDED, None, None)
-        assert await ledger.objects.settled(2, 0) == {}
+        assert await ledger.objects.of_pack(1, 0) == entries[:3]
+        assert await ledger.objects.of_pack(1, 0, after=1, limit=1) == entries[1:2]
+        assert await states_of(ledger, 1, 3) == {0: SUPERSEDED}
+        assert await states_of(ledger, 2, 0) == {}
 
 
 async def test_text_that_no_database_takes_is_escaped(where: str) -> None:
@@ -173,7 +175,7 @@ async def test_an_entry_may_be_recorded_again(where: str) -> None:
         await ledger.recorder.object(entry(0, FAILED, error="busy"))
         await ledger.recorder.object(entry(0, SKIPPED))
         await ledger.recorder.flush()
-        assert dict(await ledger.objects.settled(1, 0)) == {0: SKIPPED}
+        assert await states_of(ledger, 1, 0) == {0: SKIPPED}
         await ledger.recorder.object(entry(0, DONE))
         await ledger.recorder.flush()
         assert await ledger.objects.page(1, SKIPPED) == []
@@ -187,14 +189,10 @@ async def test_a_large_pack_comes_whole(where: str) -> None:
         await job_of(ledger)
         for position in range(count):
             await ledger.recorder.object(entry(2 * position, SKIPPED if position % 7 == 0 else DONE))
-        await ledger.recorder.settle_pack(1, 0)
         await ledger.recorder.flush()
-        settled = await ledger.objects.settled(1, 0)
-        (counters,) = (await ledger.objects.settled_packs(1)).values()
-    assert list(settled) == list(range(0, 2 * count, 2))
-    skipped = sum(state is SKIPPED for state in settled.values())
-    assert skipped == len(range(0, count, 7))
-    assert counters == Counters(objects=count - skipped, bytes=10 * (count - skipped), skipped=skipped)
+        states = await states_of(ledger, 1, 0)
+    assert list(states) == list(range(0, 2 * count, 2))
+    assert sum(state is SKIPPED for state in states.values()) == len(range(0, count, 7))
 
 
 async def test_pages_join_without_a_gap_or_a_repetition(where: str) -> None:
@@ -218,22 +216,31 @@ async def test_pages_join_without_a_gap_or_a_repetition(where: str) -> None:
             assert seen == [place for place in places if (place[1] % 2 == 1) == (state is DONE)]
 
 
-async def test_packs_are_settled_with_what_is_in_them(where: str) -> None:
+async def test_packs_that_were_checked_are_known_and_nothing_is_said_of_what_is_in_them(where: str) -> None:
     async with opened(where) as ledger:
         await job_of(ledger)
-        await ledger.recorder.object(entry(0, DONE, sequence=3, size_bytes=7))
-        await ledger.recorder.object(entry(1, SUPERSEDED, sequence=3, size_bytes=7))
-        await ledger.recorder.object(entry(0, FAILED, sequence=4))
-        await ledger.recorder.settle_pack(1, 5)
-        await ledger.recorder.settle_pack(1, 3)
-        await ledger.recorder.object(entry(2, DONE, sequence=3, size_bytes=100))
+        await ledger.recorder.object(entry(0, DONE, sequence=4))
+        for sequence in (5, 3, 3):
+            await ledger.recorder.pack_checked(1, sequence)
+        assert await ledger.objects.checked_packs(1) == frozenset()
         await ledger.recorder.flush()
-        expected = {3: Counters(objects=1, bytes=7, superseded=1), 5: Counters()}
-        assert list((await ledger.objects.settled_packs(1)).items()) == list(expected.items())
-        await ledger.recorder.settle_pack(1, 3)
+        assert await ledger.objects.checked_packs(1) == {3, 5}
+        await ledger.recorder.pack_checked(1, 5)
+    async with opened(where) as ledger:
+        assert await ledger.objects.checked_packs(1) == {3, 5}
+        assert await ledger.objects.checked_packs(2) == frozenset()
+
+
+async def test_the_entry_that_is_furthest_on_the_device(where: str) -> None:
+    async with opened(where) as ledger:
+        await job_of(ledger)
+        other = (await job_of(ledger, replace(IDENTITY, prefix="other/"))).number
+        assert await ledger.objects.last_spot(1) == (-1, -1)
+        for sequence, position in ((2, 7), (0, 900), (2, 11), (1, 3000), (2, 10)):
+            await ledger.recorder.object(entry(position, FAILED, sequence=sequence))
+        await ledger.recorder.object(entry(1, sequence=9, job=other))
         await ledger.recorder.flush()
-        assert (await ledger.objects.settled_packs(1))[3] == Counters(objects=2, bytes=107, superseded=1)
-        assert await ledger.objects.settled_packs(2) == {}
+        assert await ledger.objects.last_spot(1) == (2, 11)
 
 
 async def begin(ledger: object, key: str = "large") -> Upload:
@@ -310,7 +317,7 @@ async def test_a_phase_never_says_more_than_the_rows(where: str) -> None:
         number = (await job_of(ledger)).number
         await ledger.recorder.object(entry(0))
         await ledger.jobs.set_phase(number, Phase.IMPORTING)
-        assert dict(await ledger.objects.settled(1, 0)) == {0: DONE}
+        assert await states_of(ledger, 1, 0) == {0: DONE}
 
 
 async def test_closing_flushes_also_after_an_error(where: str) -> None:
@@ -320,7 +327,7 @@ async def test_closing_flushes_also_after_an_error(where: str) -> None:
             await ledger.recorder.object(entry(0))
             raise ZeroDivisionError
     async with opened(where) as ledger:
-        assert dict(await ledger.objects.settled(1, 0)) == {0: DONE}
+        assert await states_of(ledger, 1, 0) == {0: DONE}
 
 
 async def test_a_fault_in_recording_is_an_error_of_the_whole_and_of_every_call_after(where: str) -> None:
@@ -335,7 +342,7 @@ async def test_a_fault_in_recording_is_an_error_of_the_whole_and_of_every_call_a
             with pytest.raises(TransferError, match="reports an error"):
                 await ledger.jobs.set_phase(1, Phase.IMPORTING)
     async with opened(where) as ledger:
-        assert await ledger.objects.settled(1, 0) == {}
+        assert await states_of(ledger, 1, 0) == {}
 
 
 async def test_a_second_user_is_refused_by_the_name_of_the_first(where: str) -> None:
@@ -354,11 +361,11 @@ async def test_the_ledger_holds_many_jobs_apart(where: str) -> None:
         jobs = [await job_of(ledger, JobIdentity(DEVICE.device_id, "", f"b{n}", "", "")) for n in range(3)]
         for job in jobs:
             await ledger.recorder.object(entry(job.number, job=job.number))
-            await ledger.recorder.settle_pack(job.number, job.number)
+            await ledger.recorder.pack_checked(job.number, job.number)
         await ledger.recorder.flush()
         for job in jobs:
-            assert list(await ledger.objects.settled(job.number, 0)) == [job.number]
-            assert list(await ledger.objects.settled_packs(job.number)) == [job.number]
+            assert list(await states_of(ledger, job.number, 0)) == [job.number]
+            assert await ledger.objects.checked_packs(job.number) == {job.number}
 
 
 async def test_whoever_gives_up_waiting_leaves_the_transaction_to_its_end(where: str) -> None:

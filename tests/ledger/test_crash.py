@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from tests.ledger.making import opened
+from tests.ledger.making import opened, states_of
 from tests.simulators.disks import ext4_image
 
 ROUNDS = 3
@@ -59,11 +59,11 @@ async def check(where: str, said: list[str]) -> None:
     whole = [line.split() for line in said if line.endswith("\n")]
     flushed, uploads = ([int(line[1]) for line in whole if line[0] == word] for word in ("flushed", "upload"))
     async with opened(where) as ledger:
-        settled = await ledger.objects.settled(1, 0)
-        assert list(settled) == list(range(len(settled)))
-        packs = list(await ledger.objects.settled_packs(1))
+        states = await states_of(ledger, 1, 0)
+        assert list(states) == list(range(len(states)))
+        packs = sorted(await ledger.objects.checked_packs(1))
         assert packs == list(range(173, 173 * (len(packs) + 1), 173))
         assert flushed
         assert packs
-        assert flushed[-1] <= packs[-1] <= len(settled)
+        assert flushed[-1] <= packs[-1] <= len(states)
         assert {upload.number for upload in await ledger.uploads.begun(1)} >= set(uploads)

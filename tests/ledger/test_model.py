@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.ledger.making import DIGEST, job_of, opened
 from tests.simulators.postgres import PostgresServer
 from transfer.ledger.ledger import Ledger
-from transfer.ledger.values import Counters, ObjectEntry, ObjectState, Upload
+from transfer.ledger.values import ObjectEntry, ObjectState, Upload
 from transfer.stores.contract import Checksums, Part
 
 SMALL = st.integers(0, 2)
@@ -32,7 +32,7 @@ SUMS = st.none() | st.builds(Checksums, st.integers(0, 2**64 - 1), st.integers(0
 PARTS = st.builds(Part, st.integers(1, 3), st.integers(1, 2**40), st.just("etag"), SUMS)
 STEPS = st.lists(
     st.tuples(st.just("object"), ENTRIES)
-    | st.tuples(st.just("settle"), SMALL)
+    | st.tuples(st.just("check"), SMALL)
     | st.tuples(st.just("begin"), SMALL)
     | st.tuples(st.just("part"), st.tuples(SMALL, PARTS))
     | st.tuples(st.just("end"), SMALL)
@@ -47,17 +47,9 @@ class Model:
     """What ought to be there."""
 
     objects: dict[tuple[int, int], ObjectEntry] = field(default_factory=dict)
-    packs: dict[int, Counters] = field(default_factory=dict)
+    packs: set[int] = field(default_factory=set)
     uploads: list[Upload] = field(default_factory=list)
     parts: dict[int, dict[int, Part]] = field(default_factory=dict)
-
-    def settle(self, sequence: int) -> None:
-        here = [entry for entry in self.objects.values() if entry.sequence == sequence]
-        done = [entry.size_bytes for entry in here if entry.state is ObjectState.DONE]
-        failed, skipped, superseded = (
-            sum(entry.state is state for entry in here) for state in list(ObjectState)[1:]
-        )
-        self.packs[sequence] = Counters(len(done), sum(done), failed, skipped, superseded)
 
 
 async def follow(ledger: Ledger, model: Model, action: str, value: object) -> None:
@@ -66,9 +58,9 @@ async def follow(ledger: Ledger, model: Model, action: str, value: object) -> No
         case "object", ObjectEntry() as entry:
             await recorder.object(entry)
             model.objects[entry.sequence, entry.position] = entry
-        case "settle", int() as sequence:
-            await recorder.settle_pack(1, sequence)
-            model.settle(sequence)
+        case "check", int() as sequence:
+            await recorder.pack_checked(1, sequence)
+            model.packs.add(sequence)
         case "begin", int() as sequence:
             upload = await recorder.begin_upload(1, "key", sequence=sequence, size_bytes=1, part_size_bytes=1)
             model.uploads.append(upload)
@@ -90,9 +82,12 @@ async def compare(ledger: Ledger, model: Model) -> None:
     for state in ObjectState:
         assert await ledger.objects.page(1, state) == [entry for entry in entries if entry.state is state]
     for sequence in range(3):
-        here = {entry.position: entry.state for entry in entries if entry.sequence == sequence}
-        assert dict(await ledger.objects.settled(1, sequence)) == here
-    assert await ledger.objects.settled_packs(1) == model.packs
+        here = [entry for entry in entries if entry.sequence == sequence]
+        for after in range(-1, 6):
+            rest = [entry for entry in here if entry.position > after]
+            assert await ledger.objects.of_pack(1, sequence, after=after, limit=2) == rest[:2]
+    assert await ledger.objects.last_spot(1) == max(model.objects, default=(-1, -1))
+    assert await ledger.objects.checked_packs(1) == model.packs
     assert await ledger.uploads.begun(1) == model.uploads
     for number, parts in model.parts.items():
         assert await ledger.uploads.parts(number) == [parts[key] for key in sorted(parts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ledger.making import entry, job_of, opened
+from tests.ledger.making import entry, job_of, opened, states_of
 from tests.simulators.postgres import PostgresServer
 from tests.simulators.servers import free_port
 from transfer.errors import AccessError, LockedError, TransferError, UsageError
@@ -119,4 +119,4 @@ async def test_a_lost_connection_is_the_end_since_somebody_else_may_have_taken_o
                 with pytest.raises(TransferError, match="connection was lost"):
                     await ledger.objects.page(1, ObjectState.DONE)
     async with opened(url) as ledger:
-        assert list(await ledger.objects.settled(1, 0)) == [0, 2]
+        assert list(await states_of(ledger, 1, 0)) == [0, 2]

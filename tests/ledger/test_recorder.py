@@ -10,7 +10,7 @@ import pytest
 
 from tests.ledger.making import clock, entry
 from transfer.errors import TransferError
-from transfer.ledger.buffer import Batch, PackSettled, Rows, UploadBegun, UploadNamed
+from transfer.ledger.buffer import Batch, PackChecked, Rows, UploadBegun, UploadNamed
 from transfer.ledger.recorder import Recorder
 
 
@@ -118,15 +118,15 @@ async def test_order_is_kept_and_rows_are_gathered_between_other_steps() -> None
     async with recording(database, flush_rows=1000) as recorder:
         for position in (0, 1, 1, 0):
             await recorder.object(entry(position, size_bytes=position + 5))
-        await recorder.settle_pack(1, 0)
+        await recorder.pack_checked(1, 0)
         await recorder.object(entry(0))
         await recorder.flush()
     (batch,) = database.batches
     assert batch.size == 6
-    before, settled, after = batch.steps
+    before, checked, after = batch.steps
     assert isinstance(before, Rows)
     assert isinstance(after, Rows)
-    assert isinstance(settled, PackSettled)
+    assert isinstance(checked, PackChecked)
     assert list(before.rows) == [(1, 0, 0), (1, 0, 1)]
     assert list(after.rows) == [(1, 0, 0)]
 
@@ -184,7 +184,7 @@ async def test_a_failure_reaches_all_that_wait_and_all_that_come_later() -> None
     database.open.set()
     ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
     assert [str(error) for error in ended] == ["the disk is full"] * 3
-    for call in (recorder.object(entry(9)), recorder.flush(), recorder.settle_pack(1, 1), recorder.aclose()):
+    for call in (recorder.object(entry(9)), recorder.flush(), recorder.pack_checked(1, 1), recorder.aclose()):
         with pytest.raises(TransferError, match="the disk is full"):
             await call
     assert database.sizes == [1]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger.making import entry, job_of, opened
+from tests.ledger.making import entry, job_of, opened, states_of
 from tests.simulators.disks import tmpfs
 from transfer.errors import AccessError, LockedError, TransferError
 from transfer.ledger.sqlite import open_sqlite
@@ -211,9 +211,9 @@ async def test_a_full_disk_is_one_error_and_costs_nothing_that_was_flushed() -> 
         assert flushed >= 500
         subprocess.run(["mount", "-o", "remount,size=8m", disk.path], check=True)
         async with opened(str(path)) as ledger:
-            settled = await ledger.objects.settled(1, 0)
-            assert list(settled) == list(range(len(settled)))
-            assert len(settled) >= flushed
+            states = await states_of(ledger, 1, 0)
+            assert list(states) == list(range(len(states)))
+            assert len(states) >= flushed
             await ledger.recorder.object(entry(100_000))
 
 

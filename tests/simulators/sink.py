@@ -1,8 +1,9 @@
 """An S3 server that takes everything and keeps nothing, for measuring what clients cost.
 
 It speaks as much S3 as uploads need, says that it checks CRC64NVME (it rejects the probe's wrong sum, as it
-rejects every part of the probe), and throws bodies away as they come. `with sink_s3() as server` runs it in a
-process of its own; it holds nothing but the headers of one request a connection.
+rejects every part of the probe), has no object whoever asks, and throws bodies away as they come.
+`with sink_s3() as server` runs it in a process of its own; it holds nothing but the headers of one request a
+connection.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _EXPECT = re.compile(rb"(?i)\r\nexpect: *100-continue")
 _ETAG = b'ETag: "sink"\r\n'
 _BEGUN = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
 _DONE = b'<CompleteMultipartUploadResult><ETag>"sink-1"</ETag></CompleteMultipartUploadResult>'
+_EMPTY = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 _WRONG = b"<Error><Code>BadDigest</Code><Message>the probe is always wrong</Message></Error>"
 
 
@@ -29,9 +31,11 @@ def sink_s3() -> Iterator[S3Server]:
     """A running sink; it takes any bucket and any key."""
     command = [sys.executable, "-m", "tests.simulators.sink"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield S3Server(process.stdout.readline().strip())
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            yield S3Server(process.stdout.readline().strip())
+        finally:
+            process.terminate()
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -83,6 +87,10 @@ def _answer(head: bytes) -> bytes:
         return _response(b"200 OK", _BEGUN if b"uploads" in target else _DONE)
     if method == b"PUT" and b"/.transfer-probe" in target:
         return _response(b"400 Bad Request", _WRONG)
+    if method == b"GET":
+        return _response(b"200 OK", _EMPTY)
+    if method == b"HEAD":
+        return _response(b"404 Not Found", b"")
     return _response(b"204 No Content" if method == b"DELETE" else b"200 OK", b"")
 
 

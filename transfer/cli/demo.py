@@ -25,6 +25,7 @@ from transfer.cli.console import Console
 from transfer.errors import TransferError, UsageError
 
 _KEYS = ("demo-access-key", "demo-secret-key")
+_DOCKED = "site-b/dock/survey-2026"
 _READY_TIMEOUT_S = 30.0
 
 
@@ -78,6 +79,7 @@ class _Trip:
             AWS_ACCESS_KEY_ID=_KEYS[0],
             AWS_SECRET_ACCESS_KEY=_KEYS[1],
             AWS_DEFAULT_REGION="us-east-1",
+            XDG_STATE_HOME=self._at("site-b/state"),  # the ledger goes with the rest
         )
 
     def run(self) -> None:
@@ -89,9 +91,9 @@ class _Trip:
         files, size = make_dataset(self._at("site-a/survey"))
         self._console.line(f"  site-a/survey: {files:,} files, {size / 1e6:,.0f} MB")
         self._fill()
-        self._say("The courier: the disk goes from site A to site B.")
-        os.rename(self._at("site-a/ssd"), self._at("site-b/ssd"))
-        self._console.line("  mv site-a/ssd site-b/ssd")
+        self._say("The courier: the disk goes from site A to the dock of site B, three days in no time.")
+        os.mkdir(self._at("site-b/dock"))
+        self._transfer("ship", "site-a/ssd", "site-b/dock", "--move", "--days", "3")
         with self._server() as endpoint:
             self._import(endpoint)
         self._recover()
@@ -113,22 +115,22 @@ class _Trip:
         self._say("At the destination: into a bucket, verified on the way.")
         self._transfer(
             "import",
-            "site-b/ssd",
+            _DOCKED,
             "s3://archive/survey",
             "--endpoint-url",
             endpoint,
             "--report",
             "site-b/report",
         )
+        self._say("Once more: the ledger and the bucket agree, and nothing is sent twice.")
+        self._transfer("import", _DOCKED, "s3://archive/survey", "--endpoint-url", endpoint)
         self._say("Somebody else's program compares every byte of the bucket with the source.")
         remote = (
             f":s3,provider=Rclone,endpoint='{endpoint}',env_auth=true,force_path_style=true:archive/survey"
         )
         command = [self._rclone, "check", "--download", "--config", os.devnull, "site-a/survey", remote]
         self._show("rclone check --download site-a/survey s3:archive/survey", command)
-        self._say("The report.")
-        with open(self._at("site-b/report/report.json")) as report:
-            self._console.result({}, [f"  {line.rstrip()}" for line in report])
+        self._show("ls site-b/report", ["ls", "site-b/report"])
 
     def _recover(self) -> None:
         self._say("And without this software: sh, zstd and tar give everything back from the disk.")
@@ -136,7 +138,7 @@ class _Trip:
             self._console.line("  (left out: zstd or tar is not installed here)")
             return
         os.mkdir(self._at("restored"))
-        self._show("sh site-b/ssd/recover.sh restored", ["sh", "site-b/ssd/recover.sh", "restored"])
+        self._show(f"sh {_DOCKED}/recover.sh restored", ["sh", f"{_DOCKED}/recover.sh", "restored"])
         self._show(
             "diff -r site-a/survey restored && echo no difference",
             ["diff", "-r", "site-a/survey", "restored"],

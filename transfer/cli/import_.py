@@ -16,9 +16,11 @@ from transfer.cli.options import (
     ExcludeOption,
     FilterFromOption,
     FilterOption,
+    IfExistsOption,
     IncludeFromOption,
     IncludeOption,
     JsonOption,
+    LedgerOption,
     NoProgressOption,
     NoSignRequestOption,
     QuietOption,
@@ -28,7 +30,10 @@ from transfer.cli.options import (
     rate_now,
     read_bwlimit,
     read_filter,
+    read_if_exists,
+    read_symlinks,
 )
+from transfer.cli.state import ledger_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +62,12 @@ def import_(
         str | None,
         typer.Option("--report", metavar="DIR", help="Write report.json, success.csv and failure.csv there."),
     ] = None,
+    ledger: LedgerOption = None,
+    if_exists: IfExistsOption = "same",
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="Give up an import that was interrupted: abort its open uploads."),
+    ] = False,
     symlinks: Annotated[
         str, typer.Option("--symlinks", metavar="report|skip|rclone", help="What becomes of symbolic links.")
     ] = "report",
@@ -98,7 +109,8 @@ def import_(
             rules=filter_,
             rules_from=filter_from,
         ),
-        symlinks=_symlinks(symlinks),
+        symlinks=read_symlinks(symlinks),
+        if_exists=read_if_exists(if_exists),
         workers=workers or default_workers(),
         incomplete=incomplete,
     )
@@ -112,9 +124,12 @@ def import_(
     }
     if dry_run:
         return _dry_run(console, device, options)
+    address_of_ledger = ledger_address(ledger)
+    if abandon:
+        return asyncio.run(_abandon(console, device, options, opening, address_of_ledger))
     with console.progress() as show:
         try:
-            outcome = asyncio.run(_run(console, device, options, opening, report, show))
+            outcome = asyncio.run(_run(console, device, options, opening, address_of_ledger, report, show))
         except asyncio.CancelledError:  # by SIGTERM; an interrupt from the terminal is a KeyboardInterrupt
             raise KeyboardInterrupt from None
     return _conclude(console, outcome, report)
@@ -125,37 +140,66 @@ async def _run(
     device: str,
     options: ImportOptions,
     opening: dict[str, Any],
+    ledger: str,
     report: str | None,
     show: Callable[[Progress], None],
 ) -> Outcome:
     import asyncio
     import signal
 
+    from transfer.device.clock import timestamp
     from transfer.jobs.import_.job import Import
+    from transfer.ledger.ledger import open_ledger
     from transfer.stores.open import open_store
 
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    store = await open_store(options.bucket, **opening)
-    job = Import(device, store, options, report, show)
-    try:
-        return await job.run()
-    finally:
-        await store.aclose()
-        for left in job.outcome.uploads_left:
-            console.warn(f"an upload in parts may be left at the store: {left}")
+    async with open_ledger(ledger, timestamp) as opened:
+        store = await open_store(options.bucket, **opening)
+        job = Import(device, store, options, opened, report, show)
+        try:
+            return await job.run()
+        finally:
+            await store.aclose()
+            for note in job.outcome.notes:
+                console.warn(note)
+            for left in job.outcome.uploads_left:
+                console.warn(f"an upload in parts may be left at the store: {left}")
+            if parked := job.outcome.uploads_parked:
+                console.warn(
+                    f"{parked:,} uploads in parts stay open at the store; "
+                    "the same command goes on with them, and aborts them when --abandon is added"
+                )
 
 
-def _symlinks(text: str) -> Any:
-    from transfer.errors import UsageError
-    from transfer.jobs.import_.options import Symlinks
+async def _abandon(
+    console: Console, device: str, options: ImportOptions, opening: dict[str, Any], ledger: str
+) -> int:
+    import asyncio
 
-    try:
-        return Symlinks(text)
-    except ValueError:
-        what = f"--symlinks {text!r} is not possible"
-        raise UsageError(what, remedy="say report, skip or rclone") from None
+    from transfer.device.clock import timestamp
+    from transfer.jobs.import_.arrival import receive
+    from transfer.jobs.import_.registration import abandon, register
+    from transfer.ledger.ledger import open_ledger
+    from transfer.ledger.phases import Phase
+    from transfer.stores.open import open_store
+
+    arrival = await asyncio.to_thread(receive, device, options.incomplete, lambda finding: None)
+    async with open_ledger(ledger, timestamp) as opened:
+        job, _ = await register(opened, arrival, options)
+        store = await open_store(options.bucket, **opening)
+        try:
+            count = await abandon(opened, store, job.number)
+        finally:
+            await store.aclose()
+        if job.phase is not Phase.COMPLETE:
+            await opened.jobs.set_phase(job.number, Phase.CANCELLED)
+    console.result(
+        {"job_id": job.job_id, "uploads_aborted": count},
+        [f"gave up: {count:,} open uploads in s3://{options.bucket}/{options.prefix} were aborted"],
+    )
+    return 0
 
 
 def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
@@ -182,11 +226,15 @@ def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
 def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
     from transfer.core.sizes import format_size
 
-    hidden = ("rows", "observe", "total_files", "total_bytes", "bytes_of_parts")
+    hidden = ("rows", "journal", "observe", "total_files", "total_bytes", "bytes_of_parts", "bytes_verified")
     document = {name: value for name, value in vars(outcome).items() if name not in hidden}
     size = format_size(outcome.bytes)
     lines = [f"imported {outcome.objects:,} objects, {size}, into s3://{outcome.bucket}"]
-    if outcome.verified_by:
+    if outcome.already:
+        lines.append(f"  {outcome.already:,} of them were in the bucket already and were not sent")
+    if outcome.skipped:
+        lines.append(f"  {outcome.skipped:,} were left out, because the bucket has objects of their keys")
+    if outcome.objects:
         how = "ETags alone, it checks no sums" if outcome.verified_by == "none" else outcome.verified_by
         lines.append(f"  verified on the device by BLAKE3, at the store by {how}")
     if outcome.superseded:

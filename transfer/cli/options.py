@@ -21,6 +21,7 @@ from transfer.errors import UsageError
 if TYPE_CHECKING:
     from transfer.core.bandwidth import BandwidthLimit
     from transfer.core.filters import Filter, RuleFile
+    from transfer.jobs.import_.options import IfExists, Symlinks
 
 # Output.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")]
@@ -100,6 +101,26 @@ NoSignRequestOption = Annotated[
     bool, typer.Option("--no-sign-request", help="Ask without credentials, for public buckets.")
 ]
 
+# The destination.
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="FILE|URL",
+        help="Where imports are recorded: a file, or postgresql://...; default: ledger.sqlite in the state "
+        "directory.",
+    ),
+]
+IfExistsOption = Annotated[
+    str,
+    typer.Option(
+        "--if-exists",
+        metavar="same|skip|overwrite|fail",
+        help="Where the bucket has an object of the key: count it if it is the same, else fail (same); leave "
+        "it; replace it; fail.",
+    ),
+]
+
 # A file of rules beyond this is not one of rules.
 _MAX_RULE_FILE_BYTES = 4 * 1024 * 1024
 
@@ -172,6 +193,36 @@ def _read(name: str, option: str) -> str:
         raise UsageError(f"{option}: {name} is larger than 4 MiB", remedy="name a file of rules, one a line")
     # A byte order mark is no part of the first rule; names in rules need not be UTF-8.
     return text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def read_symlinks(text: str) -> Symlinks:
+    """The value of --symlinks.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from transfer.jobs.import_.options import Symlinks
+
+    try:
+        return Symlinks(text)
+    except ValueError:
+        what = f"--symlinks {text!r} is not possible"
+        raise UsageError(what, remedy="say report, skip or rclone") from None
+
+
+def read_if_exists(text: str) -> IfExists:
+    """The value of --if-exists.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from transfer.jobs.import_.options import IfExists
+
+    try:
+        return IfExists(text)
+    except ValueError:
+        what = f"--if-exists {text!r} is not possible"
+        raise UsageError(what, remedy="say same, skip, overwrite or fail") from None
 
 
 def default_workers() -> int:

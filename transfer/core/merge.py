@@ -6,13 +6,21 @@ import heapq
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import TypeVar
 
 from transfer.core.records import Entry, Failed, Removed, Skipped
 
 PathRecord = tuple[bytes, Entry]
 
+Spot = tuple[int, int]
+"""Where a record stands: sequence of its segment, and how many records of the segment come before it."""
 
-def merge_runs(runs: Sequence[Iterator[PathRecord]]) -> Iterator[PathRecord]:
+SpottedRecord = tuple[bytes, Entry, Spot]
+
+_Item = TypeVar("_Item", PathRecord, SpottedRecord)
+
+
+def merge_runs(runs: Sequence[Iterator[_Item]]) -> Iterator[_Item]:
     """The merged view of runs given oldest first, each sorted by path.
 
     For each path the newest entry; none after a `removed`. A `failed` or `skipped` is given beside the older
@@ -24,26 +32,26 @@ def merge_runs(runs: Sequence[Iterator[PathRecord]]) -> Iterator[PathRecord]:
     return _newest(heapq.merge(*aged, key=itemgetter(0, 1)))
 
 
-def _with_age(run: Iterator[PathRecord], age: int) -> Iterator[tuple[bytes, int, Entry]]:
-    return ((path, age, record) for path, record in run)
+def _with_age(run: Iterator[_Item], age: int) -> Iterator[tuple[bytes, int, _Item]]:
+    return ((item[0], age, item) for item in run)
 
 
-def _newest(items: Iterator[tuple[bytes, int, Entry]]) -> Iterator[PathRecord]:
-    for path, same in groupby(items, key=itemgetter(0)):
-        entry: Entry | None = None
-        trouble: Entry | None = None
+def _newest(items: Iterator[tuple[bytes, int, _Item]]) -> Iterator[_Item]:
+    for _, same in groupby(items, key=itemgetter(0)):
+        entry: _Item | None = None
+        trouble: _Item | None = None
         entry_age = -1
-        for _, age, record in same:
+        for _, age, item in same:
             if entry is not None and age != entry_age:
                 break
-            if isinstance(record, Failed | Skipped):
-                trouble = trouble or record
+            if isinstance(item[1], Failed | Skipped):
+                trouble = trouble or item
             else:
-                entry, entry_age = record, age
-        if entry is not None and not isinstance(entry, Removed):
-            yield path, entry
+                entry, entry_age = item, age
+        if entry is not None and not isinstance(entry[1], Removed):
+            yield entry
         if trouble is not None:
-            yield path, trouble
+            yield trouble
 
 
 class LaterPaths:

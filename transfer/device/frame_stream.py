@@ -37,12 +37,16 @@ class FrameGroup:
 
     With `frame` None: some of the records that need none, in order among themselves; they come before or
     behind the frame that they stand beside, there may be any number of them.
+
+    Attributes:
+        positions: of each record in its segment: how many records stand before it.
     """
 
     sequence: int
     index: int
     frame: Frame | None
     records: list[Entry] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
 
 
 def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[FrameGroup]:
@@ -54,15 +58,15 @@ def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[
         DeviceError: it cannot be read.
     """
     group, loose = FrameGroup(sequence, -1, None), FrameGroup(sequence, -1, None)
-    for record in _records(device, sequence, rules):
+    for position, record in enumerate(_records(device, sequence, rules)):
         if isinstance(record, Frame):
             if group.frame is not None or group.records:
                 yield group
             group = FrameGroup(sequence, rules.frame_index, record)
         elif isinstance(record, _FRAMELESS):
-            _add(loose, record)
+            _add(loose, record, position)
         else:
-            _add(group, record)
+            _add(group, record, position)
         if len(loose.records) == MAX_LOOSE_RECORDS:
             yield loose
             loose = FrameGroup(sequence, -1, None)
@@ -85,12 +89,13 @@ def _records(device: Device, sequence: int, rules: StreamRules) -> Iterator[AnyR
         rules.finish()
 
 
-def _add(group: FrameGroup, record: AnyRecord) -> None:
+def _add(group: FrameGroup, record: AnyRecord, position: int) -> None:
     if not isinstance(record, Entry):
         raise FormatError("a record without a path stands among entries")
     if len(group.records) >= MAX_GROUP_RECORDS:
         raise FormatError(f"frame {group.index} has more than {MAX_GROUP_RECORDS} records")
     group.records.append(record)
+    group.positions.append(position)
 
 
 class PackReader:
@@ -115,6 +120,18 @@ class PackReader:
         except OSError:  # a bad sector costs this frame; the next one may be fine
             self._offset = frame.offset + frame.stored_bytes
             raise
+        if len(stored) < frame.stored_bytes:
+            raise IntegrityError("the pack ends inside this frame")
+        return stored
+
+    def read_alone(self, frame: Frame) -> bytes:
+        """The stored bytes of any frame, for who does not want the digest of the pack.
+
+        Raises:
+            IntegrityError, OSError: as `read`.
+        """
+        self._offset = frame.offset
+        stored = self._take(frame.stored_bytes)
         if len(stored) < frame.stored_bytes:
             raise IntegrityError("the pack ends inside this frame")
         return stored

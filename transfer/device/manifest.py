@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from transfer.core.merge import PathRecord, merge_runs
+from transfer.core.merge import PathRecord, SpottedRecord, merge_runs
 from transfer.core.paths import check_path, display
 from transfer.core.records import (
     AnyRecord,
@@ -124,19 +124,25 @@ class Manifest:
             FormatError: a path breaks FORMAT.md §5, or they are not in order.
             IntegrityError, DeviceError: as `segment_header`.
         """
+        return ((path, record) for path, record, _ in self.spotted_records(run, after))
+
+    def spotted_records(self, run: int, after: bytes = b"") -> Iterator[SpottedRecord]:
+        """As `run_records`, each with the place of its record."""
         last = b""
         for header in self.headers:
             if header.run != run or header.paths is None or header.paths[1] <= after:
                 continue
+            position = -1
             for block in segment_records(self.device, header.sequence):
                 for record in block:
+                    position += 1
                     if isinstance(record, _LISTED):
                         path = check_path(record.path_bytes)
                         if path < last:
                             raise FormatError(f"segment {header.sequence}: {display(path)} is out of order")
                         last = path
                         if path > after:
-                            yield path, record
+                            yield path, record, (header.sequence, position)
 
     def merged(self, after: bytes = b"", runs: list[int] | None = None) -> Iterator[PathRecord]:
         """The merged view behind path `after` (FORMAT.md §11), over all runs or those given."""

@@ -50,15 +50,15 @@ class UploadEnded(Struct, frozen=True):
     number: int
 
 
-class PackSettled(Struct, frozen=True):
-    """All that a pack brings was recorded, and none of it is to be tried again."""
+class PackChecked(Struct, frozen=True):
+    """A pack was read from its first byte to its last, and matched its digest."""
 
     job: int
     sequence: int
-    settled: str
+    checked: str
 
 
-Step: TypeAlias = Rows | UploadBegun | UploadNamed | UploadEnded | PackSettled
+Step: TypeAlias = Rows | UploadBegun | UploadNamed | UploadEnded | PackChecked
 
 
 class Batch:
@@ -84,7 +84,7 @@ class Batch:
         last.rows[key] = row
         self.size += 1
 
-    def put_step(self, step: UploadBegun | UploadNamed | UploadEnded | PackSettled) -> None:
+    def put_step(self, step: UploadBegun | UploadNamed | UploadEnded | PackChecked) -> None:
         """Add a step."""
         self.steps.append(step)
         self.size += 1

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from transfer.errors import TransferError
+from transfer.errors import LedgerError
 from transfer.ledger.failures import ledger_errors
 
 Value = TypeVar("Value")
@@ -49,7 +49,7 @@ class Database:
             work: gets the connection; must not keep it.
 
         Raises:
-            TransferError: nothing of it was done; or, where a server's connection was lost, perhaps all of
+            LedgerError: nothing of it was done; or, where a server's connection was lost, perhaps all of
                 it.
         """
         task = asyncio.ensure_future(self._alone(work))
@@ -68,7 +68,7 @@ class Database:
     async def _alone(self, work: Work[Value]) -> Value:
         async with self._turn:
             if self._connection.closed or self._connection.invalidated:
-                raise TransferError(
+                raise LedgerError(
                     f"ledger {self.name}: the connection was lost", remedy="start the job again: it goes on"
                 )
             with ledger_errors(self.name):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from transfer.errors import AccessError, LockedError, TransferError
+from transfer.errors import AccessError, LedgerError, LockedError, TransferError
 from transfer.ledger.text import storable_error
 
 _GO_ON = "then start the job again: it goes on where the ledger ends"
@@ -21,36 +21,36 @@ _RESTORE = "put a backup in its place, or move it away: imports then begin anew 
 # Code: class, what happened, remedy.
 _Row = tuple[type[TransferError], str, str]
 _SQLITE: Mapping[str, _Row] = {
-    "SQLITE_FULL": (TransferError, "its disk is full", f"free some space, {_GO_ON}"),
-    "SQLITE_IOERR": (TransferError, "its disk failed", f"check the disk, {_GO_ON}"),
-    "SQLITE_IOERR_SHMSIZE": (TransferError, "its disk is full", f"free some space, {_GO_ON}"),
-    "SQLITE_CORRUPT": (TransferError, "it is damaged", _RESTORE),
-    "SQLITE_NOTADB": (TransferError, "it is no ledger, or damaged", f"name another file; or {_RESTORE}"),
+    "SQLITE_FULL": (LedgerError, "its disk is full", f"free some space, {_GO_ON}"),
+    "SQLITE_IOERR": (LedgerError, "its disk failed", f"check the disk, {_GO_ON}"),
+    "SQLITE_IOERR_SHMSIZE": (LedgerError, "its disk is full", f"free some space, {_GO_ON}"),
+    "SQLITE_CORRUPT": (LedgerError, "it is damaged", _RESTORE),
+    "SQLITE_NOTADB": (LedgerError, "it is no ledger, or damaged", f"name another file; or {_RESTORE}"),
     "SQLITE_BUSY": (LockedError, "another program is using it", "close that program"),
     "SQLITE_READONLY": (AccessError, "it cannot be written", "allow writing to the file and its folder"),
     "SQLITE_CANTOPEN": (
-        TransferError,
+        LedgerError,
         "it cannot be opened",
         "look whether the folder is there and writable",
     ),
 }
 _POSTGRESQL: Mapping[str, _Row] = {
-    "08": (TransferError, "the connection was lost", f"look after the server, {_GO_ON}"),
-    "25006": (TransferError, "the server is read-only", "name the primary server"),
+    "08": (LedgerError, "the connection was lost", f"look after the server, {_GO_ON}"),
+    "25006": (LedgerError, "the server is read-only", "name the primary server"),
     "28": (AccessError, "the server refuses user or password", "check the URL"),
-    "3D000": (TransferError, "the server has no such database", "make it with createdb"),
+    "3D000": (LedgerError, "the server has no such database", "make it with createdb"),
     "42501": (
         AccessError,
         "the user may not do that",
         "grant CREATE on the database, or make the user its owner",
     ),
-    "53100": (TransferError, "the server's disk is full", f"free some space, {_GO_ON}"),
-    "53300": (TransferError, "the server has no connection left", "raise max_connections, or close some"),
-    "57P": (TransferError, "the server is stopping or starting", f"look after the server, {_GO_ON}"),
-    "XX": (TransferError, "the database is damaged", "restore it from a backup"),
+    "53100": (LedgerError, "the server's disk is full", f"free some space, {_GO_ON}"),
+    "53300": (LedgerError, "the server has no connection left", "raise max_connections, or close some"),
+    "57P": (LedgerError, "the server is stopping or starting", f"look after the server, {_GO_ON}"),
+    "XX": (LedgerError, "the database is damaged", "restore it from a backup"),
 }
-_OTHERWISE: _Row = (TransferError, "the database reports an error", "")
-_NO_ANSWER: _Row = (TransferError, "there is no answer from the server", f"look after the server, {_GO_ON}")
+_OTHERWISE: _Row = (LedgerError, "the database reports an error", "")
+_NO_ANSWER: _Row = (LedgerError, "there is no answer from the server", f"look after the server, {_GO_ON}")
 
 
 @contextmanager

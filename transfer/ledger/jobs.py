@@ -43,8 +43,9 @@ class Jobs:
                 return found
             now = self._now()
             values = asdict(identity) | asdict(Counters())
-            values |= {"job_id": identity.job_id, "phase": Phase.RECEIVED.value, "paused": False}
-            await connection.execute(insert(jobs).values(**values, created=now, changed=now, error=""))
+            values |= {"job_id": identity.job_id, "phase": Phase.RECEIVED.value}
+            values |= {"paused": False, "created": now, "changed": now, "error": "", "attempts": 0}
+            await connection.execute(insert(jobs).values(**values))
             return await _require(connection, same)
 
         return await self._database.run(work)
@@ -52,6 +53,10 @@ class Jobs:
     async def get(self, number: int) -> Job | None:
         """A job by its number; None where there is none."""
         return await self._database.run(lambda connection: _find(connection, jobs.c.number == number))
+
+    async def by_id(self, job_id: str) -> Job | None:
+        """A job by its id; None where there is none."""
+        return await self._database.run(lambda connection: _find(connection, jobs.c.job_id == job_id))
 
     async def page(self, *, before: int = _NO_NUMBER, limit: int = 100) -> list[Job]:
         """Jobs, newest first.
@@ -99,6 +104,16 @@ class Jobs:
             lambda connection: self._change(connection, number, {"paused": paused})
         )
 
+    async def count_attempt(self, number: int) -> Job:
+        """A job is begun once more. Durable.
+
+        Raises:
+            UsageError: there is no such job.
+        """
+        return await self._database.run(
+            lambda connection: self._change(connection, number, {"attempts": jobs.c.attempts + 1})
+        )
+
     async def set_counters(self, number: int, counters: Counters) -> Job:
         """Put down how far a job has come, for lists. Durable. The truth is in packs and objects.
 
@@ -136,6 +151,7 @@ def _job(row: Row[tuple[object, ...]]) -> Job:
         changed=row.changed,
         error=row.error,
         counters=counters_of(row),
+        attempts=row.attempts,
     )
 
 

@@ -5,46 +5,14 @@ Answers tell what is durable; what the recorder still holds is not in them: flus
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from transfer.ledger.database import Database
-from transfer.ledger.jobs import counters_of
 from transfer.ledger.schema import NOT_DONE, objects, packs
-from transfer.ledger.values import Counters, ObjectEntry, ObjectState
+from transfer.ledger.values import ObjectEntry, ObjectState
 
-_PAGE_ROWS = 10_000
-_STATES = tuple(ObjectState)
-_CODES = {state.value: code for code, state in enumerate(_STATES, start=1)}
-
-
-class SettledEntries(Mapping[int, ObjectState]):
-    """Position in a segment to what became of its entry; a byte each, since a segment may have a million."""
-
-    __slots__ = ("_codes", "_count")
-
-    def __init__(self) -> None:
-        self._codes = bytearray()  # 0: nothing is recorded
-        self._count = 0
-
-    def __getitem__(self, position: int) -> ObjectState:
-        if not 0 <= position < len(self._codes) or not self._codes[position]:
-            raise KeyError(position)
-        return _STATES[self._codes[position] - 1]
-
-    def __iter__(self) -> Iterator[int]:
-        return (position for position, code in enumerate(self._codes) if code)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def append(self, position: int, state: str) -> None:
-        """Add an entry behind the last one."""
-        self._codes.extend(bytes(position - len(self._codes)))
-        self._codes.append(_CODES[state])
-        self._count += 1
+PAGE_ROWS = 4096
 
 
 class Objects:
@@ -53,23 +21,38 @@ class Objects:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def settled(self, job: int, sequence: int) -> SettledEntries:
-        """What became of the entries of one pack, as far as recorded."""
-        entries, last = SettledEntries(), -1
-        while True:
-            rows = await self._database.run(lambda connection: _positions(connection, job, sequence, last))  # noqa: B023
-            for row in rows:
-                entries.append(row.position, row.state)
-            if len(rows) < _PAGE_ROWS:
-                return entries
-            last = rows[-1].position
+    async def of_pack(
+        self, job: int, sequence: int, *, after: int = -1, limit: int = PAGE_ROWS
+    ) -> list[ObjectEntry]:
+        """What is recorded of the entries of one pack, by position.
 
-    async def settled_packs(self, job: int) -> dict[int, Counters]:
-        """The packs that need not be read again, in order, and what became of their entries."""
-        statement = select(packs).where(packs.c.job == job).order_by(packs.c.sequence)
+        Args:
+            job: its number.
+            sequence: of the segment.
+            after: position of the last entry of the page before.
+            limit: how many at most.
+        """
+        mine = (objects.c.job == job) & (objects.c.sequence == sequence) & (objects.c.position > after)
+        return await self._entries(select(objects).where(mine).order_by(objects.c.position).limit(limit))
 
-        async def work(connection: AsyncConnection) -> dict[int, Counters]:
-            return {row.sequence: counters_of(row) for row in await connection.execute(statement)}
+    async def checked_packs(self, job: int) -> frozenset[int]:
+        """The packs that were read whole and matched their digests."""
+        statement = select(packs.c.sequence).where(packs.c.job == job)
+
+        async def work(connection: AsyncConnection) -> frozenset[int]:
+            return frozenset((await connection.execute(statement)).scalars())
+
+        return await self._database.run(work)
+
+    async def last_spot(self, job: int) -> tuple[int, int]:
+        """Sequence and position of the entry that is furthest on the device; -1, -1 where there is none."""
+        columns = objects.c.sequence, objects.c.position
+        mine = select(*columns).where(objects.c.job == job)
+        last = mine.order_by(objects.c.sequence.desc(), objects.c.position.desc()).limit(1)
+
+        async def work(connection: AsyncConnection) -> tuple[int, int]:
+            row = (await connection.execute(last)).one_or_none()
+            return (-1, -1) if row is None else (row.sequence, row.position)
 
         return await self._database.run(work)
 
@@ -84,8 +67,9 @@ class Objects:
             after: sequence and position of the last entry of the page before.
             limit: how many at most.
         """
-        statement = page_statement(self._database.dialect, job, state, after, limit)
+        return await self._entries(page_statement(self._database.dialect, job, state, after, limit))
 
+    async def _entries(self, statement: Select[tuple[object, ...]]) -> list[ObjectEntry]:
         async def work(connection: AsyncConnection) -> list[ObjectEntry]:
             return [_entry(row) for row in await connection.execute(statement)]
 
@@ -103,14 +87,6 @@ def page_statement(
         is_wanted = and_(func.unlikely(is_wanted) if dialect == "sqlite" else is_wanted, NOT_DONE)
     statement = select(objects).where(objects.c.job == job, is_wanted, place > after)
     return statement.order_by(objects.c.sequence, objects.c.position).limit(limit)
-
-
-async def _positions(
-    connection: AsyncConnection, job: int, sequence: int, after: int
-) -> list[Row[tuple[int, str]]]:
-    mine = (objects.c.job == job) & (objects.c.sequence == sequence) & (objects.c.position > after)
-    statement = select(objects.c.position, objects.c.state).where(mine)
-    return list(await connection.execute(statement.order_by(objects.c.position).limit(_PAGE_ROWS)))
 
 
 def _entry(row: Row[tuple[object, ...]]) -> ObjectEntry:

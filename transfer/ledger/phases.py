@@ -2,7 +2,7 @@
 
 A job that is killed stays in its phase; the next start goes on from there. `complete` means that every
 entry is in the bucket or was knowingly left out; a job with entries that fell is `failed`, and may be taken
-up again for them.
+up again for them. A complete job may be taken up again too: then the bucket is compared with it anew.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NEXT: Mapping[Phase, frozenset[Phase]] = {
     Phase.IMPORTING: frozenset(
         {Phase.VERIFYING, Phase.COMPLETE, Phase.FAILED, Phase.QUARANTINED, Phase.CANCELLED}
     ),
-    Phase.COMPLETE: frozenset(),
+    Phase.COMPLETE: frozenset({Phase.IMPORTING}),
     Phase.FAILED: frozenset({Phase.VERIFYING, Phase.IMPORTING, Phase.QUARANTINED, Phase.CANCELLED}),
     Phase.QUARANTINED: frozenset({Phase.RECEIVED, Phase.CANCELLED}),
     Phase.CANCELLED: frozenset({Phase.RECEIVED}),

@@ -19,7 +19,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from transfer.ledger.buffer import Batch, PackSettled, RowKind, UploadBegun, UploadEnded, UploadNamed
+from transfer.ledger.buffer import Batch, PackChecked, RowKind, UploadBegun, UploadEnded, UploadNamed
 from transfer.ledger.text import storable, storable_error
 from transfer.ledger.values import ObjectEntry, Upload
 from transfer.stores.contract import Part
@@ -74,10 +74,10 @@ class Recorder:
         self._batch.put_row(RowKind.OBJECTS, key, row)
         self._added()
 
-    async def settle_pack(self, job: int, sequence: int) -> None:
-        """Record that all entries of a pack were recorded, and that none is to be tried again."""
+    async def pack_checked(self, job: int, sequence: int) -> None:
+        """Record that a whole pack was read and matched its digest; of its entries that says nothing."""
         await self._wait_for_room()
-        self._batch.put_step(PackSettled(job, sequence, self._now()))
+        self._batch.put_step(PackChecked(job, sequence, self._now()))
         self._added()
 
     async def begin_upload(
@@ -169,7 +169,8 @@ class Recorder:
         while self._failure is None:
             await self._begun.wait()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._flush_after_s)
+                async with asyncio.timeout(self._flush_after_s):  # wait_for may swallow a cancellation
+                    await self._due.wait()
             batch, settled = self._take()
             try:
                 await self._write(batch)

@@ -80,6 +80,7 @@ jobs = Table(
     _words("created"),
     _words("changed"),
     _words("error"),
+    _number("attempts"),
     *_counters(),
 )
 
@@ -88,8 +89,7 @@ packs = Table(
     metadata,
     Column("job", BigInteger, ForeignKey("jobs.number"), primary_key=True),
     _number("sequence", primary_key=True, autoincrement=False),
-    _words("settled"),
-    *_counters(),
+    _words("checked"),
     sqlite_with_rowid=False,
 )
 

@@ -91,6 +91,7 @@ class Job(Struct, frozen=True):
         paused: somebody wants it to rest; its phase says where it will go on.
         counters: as it told them last.
         error: why it failed or was quarantined.
+        attempts: how often it was begun.
     """
 
     number: int
@@ -102,6 +103,7 @@ class Job(Struct, frozen=True):
     changed: str
     error: str
     counters: Counters
+    attempts: int = 0
 
 
 class ObjectState(StrEnum):

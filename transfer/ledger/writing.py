@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from msgspec.structs import asdict
-from sqlalchemy import BigInteger, ColumnElement, Select, delete, func, insert, literal, select, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from transfer.ledger import schema
 from transfer.ledger.buffer import (
     Batch,
-    PackSettled,
+    PackChecked,
     RowKind,
     Rows,
     Step,
@@ -21,7 +21,6 @@ from transfer.ledger.buffer import (
 )
 from transfer.ledger.bulk import BulkUpsert
 from transfer.ledger.database import Database
-from transfer.ledger.values import ObjectState
 
 _BULK: Final = {RowKind.OBJECTS: BulkUpsert(schema.objects), RowKind.PARTS: BulkUpsert(schema.parts)}
 
@@ -55,33 +54,12 @@ async def _write(connection: AsyncConnection, step: Step) -> None:
         case UploadEnded():
             await connection.execute(delete(schema.parts).where(parts.upload == step.number))
             await connection.execute(delete(schema.uploads).where(uploads.number == step.number))
-        case PackSettled():
-            await _settle(connection, step)
+        case PackChecked():
+            await _write_checked(connection, step)
 
 
-async def _settle(connection: AsyncConnection, step: PackSettled) -> None:
-    """Count a pack's rows where they are; a pack may be settled again, with what is there now."""
+async def _write_checked(connection: AsyncConnection, step: PackChecked) -> None:
+    """A pack may be read again: then the last time counts."""
     here = (schema.packs.c.job == step.job) & (schema.packs.c.sequence == step.sequence)
     await connection.execute(delete(schema.packs).where(here))
-    names = [column.name for column in schema.packs.columns]
-    await connection.execute(insert(schema.packs).from_select(names, _counts(step)))
-
-
-def _counts(step: PackSettled) -> Select[tuple[object, ...]]:
-    objects = schema.objects.c
-    of_pack = (objects.job == step.job) & (objects.sequence == step.sequence)
-    done = objects.state == ObjectState.DONE.value
-    return select(
-        literal(step.job, BigInteger),
-        literal(step.sequence, BigInteger),
-        literal(step.settled),
-        _count(ObjectState.DONE),
-        func.coalesce(func.sum(objects.size_bytes).filter(done), 0),
-        _count(ObjectState.FAILED),
-        _count(ObjectState.SKIPPED),
-        _count(ObjectState.SUPERSEDED),
-    ).where(of_pack)
-
-
-def _count(state: ObjectState) -> ColumnElement[int]:
-    return func.count().filter(schema.objects.c.state == state.value)
+    await connection.execute(insert(schema.packs).values(asdict(step)))

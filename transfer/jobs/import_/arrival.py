@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from blake3 import blake3
 
-from transfer.core.merge import PathRecord, merge_runs
+from transfer.core.merge import PathRecord, SpottedRecord, merge_runs
 from transfer.core.records import Header
 from transfer.device.device import Device, open_device, read_regular
 from transfer.device.disk import device_errors
@@ -127,6 +127,15 @@ def run_records(manifest: Manifest, run: int) -> Iterator[PathRecord]:
                 continue
 
 
-def merged(manifest: Manifest) -> Iterator[PathRecord]:
-    """The merged view of the segments that can be read."""
-    return merge_runs([run_records(manifest, run) for run in manifest.runs])
+def merged(manifest: Manifest) -> Iterator[SpottedRecord]:
+    """The merged view of the segments that can be read, each record with its place on the device."""
+    return merge_runs([_spotted_records(manifest, run) for run in manifest.runs])
+
+
+def _spotted_records(manifest: Manifest, run: int) -> Iterator[SpottedRecord]:
+    for header in manifest.headers:
+        if header.run == run:
+            try:
+                yield from Manifest(manifest.device, [header]).spotted_records(run)
+            except IntegrityError:
+                continue

@@ -56,7 +56,8 @@ def measure(root: str, options: ImportOptions) -> Measured:
     measured = Measured()
     arrival = receive(root, options.incomplete, lambda finding: measured.findings.append(str(finding)))
     sent_links = options.symlinks is Symlinks.RCLONE
-    for path, record, is_empty in with_emptiness(merged(arrival.manifest), symlinks_have_keys=sent_links):
+    told = with_emptiness(merged(arrival.manifest), symlinks_have_keys=sent_links)
+    for (path, record, _), is_empty in told:
         size = record.size_bytes if isinstance(record, File | Hardlink) else None
         if is_wanted(path, size, options.filter):
             _one(measured, path, record, is_empty, options)

@@ -1,65 +1,41 @@
 """Opened frames to objects: small files in one request each, many at once; large ones in parts.
 
-Frames come in order; what they turn into goes out beside each other, bounded by requests and by the budget of
-bytes. An entry fails alone: its reason is noted, all others go on. Requests run in the task group of the
-caller; what they raise beyond an entry's own failure ends the job.
+Frames come in order, with what was decided of each entry (`planning`); what they turn into goes out beside
+each other, bounded by requests and by the budget of bytes. An entry fails alone: its reason is noted, all
+others go on. Requests run in the task group of the caller; what they raise beyond an entry's own failure ends
+the job.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
-from transfer.core.merge import LaterPaths
-from transfer.core.object_metadata import ObjectMetadata
-from transfer.core.parts import plan_parts
-from transfer.core.records import Begin, Chunk, File, Hardlink, Void
-from transfer.errors import TransferError
+from transfer.core.records import Begin, Chunk, Entry, File, Void
+from transfer.errors import PreconditionError, TransferError
+from transfer.jobs.import_.arbiter import Arbiter, Judgement, Verdict, is_same
 from transfer.jobs.import_.budget import Budget, Hold
-from transfer.jobs.import_.entries import is_wanted, key_of, target_of
+from transfer.jobs.import_.comparison import Comparison
 from transfer.jobs.import_.health import EndpointHealth
-from transfer.jobs.import_.links import LinkState, LinkStates, path_text
+from transfer.jobs.import_.journal import Journal
+from transfer.jobs.import_.links import LinkState, LinkStates
 from transfer.jobs.import_.options import ImportOptions
-from transfer.jobs.import_.outcome import Outcome
+from transfer.jobs.import_.outcome import Outcome, Subject
 from transfer.jobs.import_.packs import OpenedFrame
+from transfer.jobs.import_.planning import (
+    BEGIN_LOST,
+    SUPERSEDED,
+    GroupWork,
+    LargeFile,
+    Place,
+    Sending,
+    SmallStep,
+    stand_in_of,
+)
 from transfer.jobs.import_.upload import Upload, sums_of
-from transfer.stores.contract import PutResult, Store
+from transfer.stores.contract import ObjectInfo, PutResult, Store
 
-ABORT_TIMEOUT_S = 30.0
-_LEFT_OUT = "the filter leaves it out"
-_SUPERSEDED = "a later run replaced it"
-_BEGIN_LOST = "its beginning is lost with a damaged segment"
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The path whose key a file gets, its own or that of a link that stands in; None: nowhere, and why."""
-
-    path: bytes | None
-    why: str = ""
-
-
-@dataclass(slots=True)
-class _Large:
-    """The large file at hand; without an upload it is left out, or refused for `problem`."""
-
-    path: bytes
-    size_bytes: int
-    place: _Place
-    key: str = ""
-    problem: str = ""
-    upload: Upload | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """A file of a run on its way: the key it goes under, and which link's key that is where not its own."""
-
-    path: bytes
-    record: File
-    key: str
-    run: int
-    stand_in: str
+PARK_TIMEOUT_S = 30.0
+_RACES = 3  # that are lost to other writers, one after the other
 
 
 class FileSender:
@@ -69,7 +45,10 @@ class FileSender:
         store: where to.
         chunk_size_bytes: of the device.
         options: of the import.
+        exclusive: objects are written with the precondition that there is none.
         budget: that frames hold bytes of; raised where two parts of an object are more than all of it.
+        arbiter: decides where there is an object already.
+        journal: records uploads.
         outcome: told what became of each file.
         links: told what became of files that hard links may name.
         health: watches the calls to the store.
@@ -82,7 +61,10 @@ class FileSender:
         store: Store,
         chunk_size_bytes: int,
         options: ImportOptions,
+        exclusive: bool,
         budget: Budget,
+        arbiter: Arbiter,
+        journal: Journal,
         outcome: Outcome,
         links: LinkStates,
         health: EndpointHealth,
@@ -90,62 +72,66 @@ class FileSender:
     ) -> None:
         self._store = store
         self._chunk_size_bytes = chunk_size_bytes
-        self._options = options
+        self._exclusive = exclusive
         self._budget = budget
+        self._arbiter = arbiter
+        self._journal = journal
         self._outcome = outcome
         self._links = links
         self._health = health
         self._tasks = tasks
         self._requests = asyncio.Semaphore(options.requests)
         self._uploads: set[Upload] = set()
-        self._large: _Large | None = None
+        self._large: LargeFile | None = None
+        self._upload: Upload | None = None
+        self._comparison: Comparison | None = None
         self._lost_path = b""
-        self._later = LaterPaths([])
 
-    def start_run(self, run: int, later: LaterPaths) -> None:
-        """A run begins; `later` knows the paths that newer runs have."""
-        self.lose_large("the copy was interrupted inside it, and did not go on")
-        self._later, self._links.run, self._lost_path = later, run, b""
+    async def start_run(self) -> None:
+        """A run begins."""
+        await self.lose_large("the copy was interrupted inside it, and did not go on")
+        self._lost_path = b""
 
-    async def take(self, opened: OpenedFrame) -> None:
+    async def take(self, opened: OpenedFrame[GroupWork]) -> None:
         """Turn the content of a frame into requests; returns when all of them are under way."""
         try:
-            for record in opened.group.records:
-                match record:
-                    case File(offset=int()):
-                        await self._small(record, opened)
-                    case Begin():
-                        self._begin(record)
-                    case Chunk():
-                        self._chunk(record, opened)
-                    case File():
-                        self._close(record)
-                    case Void():
-                        self._give_up()
-                    case Hardlink():
-                        if not self._later.has(path := record.path_bytes):
-                            self._links.meet(path, record)
+            for record, step in zip(opened.group.records, opened.work.steps, strict=True):
+                await self._one(record, step, opened)
         finally:
             opened.hold.let_go()
 
-    async def _small(self, record: File, opened: OpenedFrame) -> None:
-        path = record.path_bytes
-        place = self._place(path, record.size_bytes)
-        if place.path is None:
-            self._leave_out(path, record, place)
+    async def _one(self, record: Entry, step: object, opened: OpenedFrame[GroupWork]) -> None:
+        match record, step:
+            case File(), SmallStep():
+                await self._small(step, opened)
+            case Begin(), LargeFile():
+                self._begin(step)
+            case Chunk(), _:
+                self._chunk(record, opened)
+            case File(), _:
+                await self._close(record, step if isinstance(step, LargeFile) else None)
+            case Void(), _:
+                self._give_up()
+
+    async def _small(self, step: SmallStep, opened: OpenedFrame[GroupWork]) -> None:
+        sending, judgement = step.sending, step.judgement
+        record = sending.record
+        if step.place.path is None:
+            self._leave_out(step.place)
             return
-        target = target_of(place.path, record, record.size_bytes, self._options)
-        sending = self._sending(path, record, target.key, place)
-        self._set_out(sending)
-        damage = opened.damage or opened.defects.get(path, "")
-        if damage or target.problem:
-            self._fell(sending, damage or target.problem, integrity=bool(damage))
+        if judgement.verdict not in (Verdict.SEND, Verdict.COMPARE):
+            await self._conclude(sending, judgement)
             return
+        damage = opened.damage or opened.defects.get(sending.path, "")
+        if damage:
+            await self._fell(sending, damage, integrity=True)
+            return
+        self._outcome.bytes_verified += record.size_bytes
         offset = record.offset or 0
         body = memoryview(opened.content)[offset : offset + record.size_bytes]
         await self._requests.acquire()
         hold = opened.hold.share()
-        task = self._tasks.create_task(self._put(sending, target.metadata, body))
+        task = self._tasks.create_task(self._deliver(step, body))
         task.add_done_callback(lambda _: self._settled(hold))
 
     def _settled(self, hold: Hold) -> None:
@@ -153,101 +139,181 @@ class FileSender:
         self._requests.release()
         hold.let_go()
 
-    async def _put(self, sending: _Sending, metadata: ObjectMetadata, body: memoryview) -> None:
-        call = self._store.put(sending.key, [body], checksums=sums_of(sending.record), metadata=metadata)
+    async def _deliver(self, step: SmallStep, body: memoryview) -> None:
+        """One small file, to its end."""
+        sending, judgement = step.sending, step.judgement
         try:
-            result = await self._health.watch(call)
+            if judgement.verdict is Verdict.COMPARE:
+                judgement = await self._compare(step, body)
+            for _ in range(_RACES):
+                if judgement.verdict is not Verdict.SEND:
+                    break
+                try:
+                    result = await self._put(step, body)
+                except PreconditionError:
+                    judgement = await self._compare(step, body, raced=True)
+                else:
+                    await self._done(sending, result)
+                    return
         except TransferError as error:
-            self._fell(sending, str(error))
+            await self._fell(sending, str(error))
         else:
-            self._done(sending, result)
+            await self._conclude(sending, judgement)
 
-    def _begin(self, record: Begin) -> None:
-        """A large file begins: decide its key and its parts."""
-        path, size = record.path_bytes, record.size_bytes
-        place = self._place(path, size)
-        self._large = large = _Large(path, size, place)
-        if place.path is None:
+    async def _compare(self, step: SmallStep, body: memoryview, *, raced: bool = False) -> Judgement:
+        record = step.sending.record
+        return await self._arbiter.compare(
+            step.sending.key,
+            record.size_bytes,
+            sums_of(record),
+            body=body,
+            recorded=step.judgement.recorded,
+            raced=raced,
+        )
+
+    async def _put(self, step: SmallStep, body: memoryview) -> PutResult:
+        call = self._store.put(
+            step.sending.key,
+            [body],
+            checksums=sums_of(step.sending.record),
+            metadata=step.metadata,
+            if_none_match=self._exclusive,
+        )
+        return await self._health.watch(call)
+
+    def _begin(self, large: LargeFile) -> None:
+        """A large file begins."""
+        self._large, self._upload, self._comparison = large, None, None
+        if large.plan is None:
             return
-        target = target_of(place.path, record, size, self._options)
-        large.key, large.problem = target.key, target.problem
-        if large.problem:
+        if large.there is not None:
+            self._comparison = Comparison(large.there.etag, large.plan, self._tasks)
             return
-        try:
-            plan = plan_parts(size, self._chunk_size_bytes, self._options.limits)
-        except TransferError as error:
-            large.problem = str(error)
-            return
-        self._budget.raise_to(2 * plan.part_size_bytes + self._chunk_size_bytes)
-        large.upload = Upload(
+        self._budget.raise_to(2 * large.plan.part_size_bytes + self._chunk_size_bytes)
+        if large.parked is not None:
+            self._journal.take_parked(large.key)
+        self._upload = Upload(
             store=self._store,
             health=self._health,
             tasks=self._tasks,
-            target=target,
-            plan=plan,
+            journal=self._journal,
+            large=large,
+            plan=large.plan,
+            exclusive=self._exclusive,
             on_part=self._outcome.sent_part,
         )
-        self._uploads.add(large.upload)
+        self._uploads.add(self._upload)
 
-    def _chunk(self, record: Chunk, opened: OpenedFrame) -> None:
-        large = self._large
-        if large is None or large.upload is None:
-            return
+    def _chunk(self, record: Chunk, opened: OpenedFrame[GroupWork]) -> None:
+        large, upload = self._large, self._upload
         damage = opened.damage or opened.defects.get(record.path_bytes, "")
+        if large is None or large.plan is None:
+            return
+        if upload is None:
+            self._compare_chunk(record, opened, damage)
+        elif not large.needs(record):
+            upload.pass_over(record)
+            self._outcome.bytes_verified += record.size_bytes
+        elif damage:
+            upload.fail(f"chunk {record.index}: {damage}", damaged=True)
+        else:
+            self._outcome.bytes_verified += record.size_bytes
+            upload.add(record, opened.content, opened.hold.share())
+
+    def _compare_chunk(self, record: Chunk, opened: OpenedFrame[GroupWork], damage: str) -> None:
+        if self._comparison is None:
+            return
         if damage:
-            large.upload.fail(f"chunk {record.index}: {damage}", damaged=True)
+            self._comparison.fail(f"chunk {record.index}: {damage}")
         else:
-            large.upload.add(record, opened.content, opened.hold.share())
+            self._outcome.bytes_verified += record.size_bytes
+            self._comparison.add(record, opened.content, opened.hold.share())
 
-    def _close(self, record: File) -> None:
-        large, self._large = self._large, None
-        path = record.path_bytes
-        if path == self._lost_path:
+    async def _close(self, record: File, lost: LargeFile | None) -> None:
+        large, upload, comparison = lost or self._large, self._upload, self._comparison
+        self._large = self._upload = self._comparison = None
+        if large is None or record.path_bytes == self._lost_path:
             return
-        if large is None or large.path != path:  # its begin was lost with a broken segment
-            large = _Large(
-                path, record.size_bytes, self._place(path, record.size_bytes), key_of(path, self._options)
-            )
-            large.problem = _BEGIN_LOST
         if large.place.path is None:
-            self._leave_out(path, record, large.place)
+            self._leave_out(large.place)
             return
-        sending = self._sending(path, record, large.key, large.place)
-        self._set_out(sending)
-        if large.upload is None:
-            self._fell(sending, large.problem, integrity=large.problem == _BEGIN_LOST)
+        stand_in = stand_in_of(large.path, large.place)
+        sending = Sending(large.path, record, large.key, large.run, stand_in, large.spot)
+        if upload is not None:
+            self._tasks.create_task(self._complete(sending, upload))
+        elif large.there is not None:
+            self._tasks.create_task(
+                self._conclude_compared(sending, large.there, large.judgement, comparison)
+            )
         else:
-            self._tasks.create_task(self._complete(sending, large.upload))
+            await self._conclude(sending, large.judgement)
 
-    async def _complete(self, sending: _Sending, upload: Upload) -> None:
+    async def _conclude_compared(
+        self, sending: Sending, there: ObjectInfo, judgement: Judgement, comparison: Comparison | None
+    ) -> None:
+        """A large file ends that has an object of its key."""
+        record = sending.record
+        if comparison is not None and comparison.damage:
+            await self._fell(sending, comparison.damage, integrity=True)
+            return
+        if comparison is not None:
+            same: bool | None = await comparison.is_same()
+        else:
+            same = is_same(there, record.size_bytes, sums_of(record))
+        weighed = self._arbiter.weigh(there, record.size_bytes, same, judgement.recorded)
+        await self._conclude(sending, weighed)
+
+    async def _complete(self, sending: Sending, upload: Upload) -> None:
         try:
             result = await upload.complete(sending.record)
+        except PreconditionError:
+            self._outcome.settled_parts(upload.sent_bytes)
+            await self._conclude(sending, await self._lost_race(sending))
+            await self._abort(upload)
         except TransferError as error:
             self._outcome.settled_parts(upload.sent_bytes)
-            self._fell(sending, upload.failure or str(error), integrity=upload.is_damaged)
+            await self._fell(sending, upload.failure or str(error), integrity=upload.is_damaged)
             await self._abort(upload)
         else:
             self._uploads.discard(upload)
             self._outcome.settled_parts(upload.sent_bytes)
-            self._done(sending, result)
+            await self._done(sending, result)
+            await upload.ended()
+
+    async def _lost_race(self, sending: Sending) -> Judgement:
+        """Another writer was faster; what it wrote may be the same."""
+        record = sending.record
+        try:
+            judgement = await self._arbiter.compare(
+                sending.key, record.size_bytes, sums_of(record), raced=True
+            )
+        except TransferError as error:
+            return Judgement(Verdict.REFUSE, reason=str(error))
+        if judgement.verdict is Verdict.SEND:
+            return Judgement(Verdict.REFUSE, reason="another writer came between; give the command again")
+        return judgement
 
     def _give_up(self) -> None:
         """A void record: the attempt did not count, another may follow."""
-        large, self._large = self._large, None
-        if large is not None and large.upload is not None:
-            self._tasks.create_task(self._abort(large.upload))
+        upload = self._upload
+        self._large = self._upload = self._comparison = None
+        if upload is not None:
+            self._tasks.create_task(self._abort(upload))
 
-    def lose_large(self, reason: str, *, damaged: bool = False) -> None:
+    async def lose_large(self, reason: str, *, damaged: bool = False) -> None:
         """The large file at hand, if there is one, goes no further."""
-        large, self._large = self._large, None
+        large, upload = self._large, self._upload
+        self._large = self._upload = self._comparison = None
         if large is None:
             return
         self._lost_path = large.path
-        if large.problem or large.upload is not None:
-            self._outcome.fell(large.key, large.size_bytes, "", large.problem or reason, integrity=damaged)
-        if large.upload is not None:
-            large.upload.fail(reason, damaged=damaged)
-            self._tasks.create_task(self._abort(large.upload))
+        if large.place.path is not None:
+            why = large.judgement.reason or reason
+            subject = Subject(large.spot, large.path, large.key, large.size_bytes)
+            await self._outcome.fell(subject, why, integrity=damaged)
+        if upload is not None:
+            upload.fail(reason, damaged=damaged)
+            self._tasks.create_task(self._abort(upload))
 
     async def _abort(self, upload: Upload) -> None:
         try:
@@ -256,52 +322,52 @@ class FileSender:
             self._outcome.left_upload(upload.key, str(error))
         self._uploads.discard(upload)
 
-    async def abort_all(self) -> None:
-        """Free what uploads that were not completed have at the store; for a job that ends early.
+    async def park(self) -> None:
+        """Leave the uploads that were not completed at the store, for a job that ends early.
 
-        Bounded in time, as the endpoint may be the reason for the end.
+        Waits until it is recorded which they are; bounded in time, as the endpoint may be the reason for the
+        end. What is not known by then is found by its key when the job goes on.
         """
-        open_uploads = list(self._uploads)
-        if not open_uploads:
-            return
-        aborts = [asyncio.create_task(self._abort(upload)) for upload in open_uploads]
-        _, late = await asyncio.wait(aborts, timeout=ABORT_TIMEOUT_S)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*aborts, return_exceptions=True)
-        for upload in self._uploads:
-            self._outcome.left_upload(upload.key, f"no answer within {ABORT_TIMEOUT_S:.0f} s")
+        opening = [task for upload in self._uploads if (task := upload.opening) is not None]
+        if opening:
+            _, late = await asyncio.wait(opening, timeout=PARK_TIMEOUT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*opening, return_exceptions=True)
+        self._outcome.uploads_parked += sum(upload.is_open for upload in self._uploads)
 
-    def _place(self, path: bytes, size_bytes: int) -> _Place:
-        if self._later.has(path):
-            return _Place(self._links.stand_in(path), _SUPERSEDED)
-        if is_wanted(path, size_bytes, self._options.filter):
-            return _Place(path)
-        return _Place(self._links.stand_in(path), _LEFT_OUT)
+    def _leave_out(self, place: Place) -> None:
+        self._outcome.superseded += place.why is SUPERSEDED
 
-    def _sending(self, path: bytes, record: File, key: str, place: _Place) -> _Sending:
-        stand_in = "" if place.path is None or place.path == path else path_text(place.path)
-        return _Sending(path, record, key, self._links.run, stand_in)
+    async def _conclude(self, sending: Sending, judgement: Judgement) -> None:
+        """An entry ends without being sent."""
+        match judgement.verdict:
+            case Verdict.DONE:
+                if judgement.recorded is not None:  # an earlier attempt read it
+                    self._outcome.bytes_verified += sending.record.size_bytes
+                await self._outcome.was_there(_subject(sending), judgement.etag, judgement.recorded)
+                self._settle(sending, etag=judgement.etag)
+            case Verdict.SKIP:
+                await self._outcome.skip(_subject(sending), judgement.reason)
+                self._settle(sending, problem=judgement.reason)
+            case _:
+                reason = judgement.reason or "other writers keep changing it; give the command again"
+                await self._fell(sending, reason, integrity=reason is BEGIN_LOST)
 
-    def _leave_out(self, path: bytes, record: File, place: _Place) -> None:
-        self._outcome.superseded += place.why is _SUPERSEDED
-        self._links.meet_file(path, record, LinkState(problem=place.why))
-
-    def _set_out(self, sending: _Sending) -> None:
-        self._links.meet_file(sending.path, sending.record, LinkState(stand_in=sending.stand_in))
-
-    def _settle(self, sending: _Sending, problem: str = "", etag: str = "") -> None:
+    def _settle(self, sending: Sending, problem: str = "", etag: str = "") -> None:
         record, stand_in = sending.record, sending.stand_in
         state = LinkState(problem=problem, etag=etag, blake3=record.blake3, stand_in=stand_in)
         self._links.settle(sending.run, sending.path, record, state)
 
-    def _done(self, sending: _Sending, result: PutResult) -> None:
-        record = sending.record
-        self._outcome.verified_by = result.verified_by.value
-        self._outcome.succeeded(sending.key, record.size_bytes, record.blake3)
+    async def _done(self, sending: Sending, result: PutResult) -> None:
+        await self._outcome.succeeded(_subject(sending), result.etag)
         self._settle(sending, etag=result.etag)
 
-    def _fell(self, sending: _Sending, reason: str, *, integrity: bool = False) -> None:
-        record = sending.record
-        self._outcome.fell(sending.key, record.size_bytes, record.blake3, reason, integrity=integrity)
+    async def _fell(self, sending: Sending, reason: str, *, integrity: bool = False) -> None:
+        await self._outcome.fell(_subject(sending), reason, integrity=integrity)
         self._settle(sending, problem=reason)
+
+
+def _subject(sending: Sending) -> Subject:
+    record = sending.record
+    return Subject(sending.spot, sending.path, sending.key, record.size_bytes, record.blake3)

@@ -17,6 +17,15 @@ class Symlinks(Enum):
     RCLONE = "rclone"  # an object NAME.rclonelink that holds the target, as rclone --links has it
 
 
+class IfExists(Enum):
+    """What becomes of an entry whose key has an object already; see `arbiter`."""
+
+    SAME = "same"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True)
 class ImportOptions:
     """The options of import.
@@ -33,9 +42,9 @@ class ImportOptions:
     endpoint: str = ""
     filter: Filter = field(default_factory=Filter)
     symlinks: Symlinks = Symlinks.REPORT
+    if_exists: IfExists = IfExists.SAME
     workers: int = 2
     requests: int = 64
     memory_bytes: int = 160 << 20
     limits: S3Limits = AWS_LIMITS
     incomplete: bool = False
-    dry_run: bool = False

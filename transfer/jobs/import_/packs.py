@@ -1,8 +1,10 @@
 """Frames of a device on their way to be objects: read in order, opened and checked by threads.
 
-Nothing here sends anything. Bytes are taken from the budget before a frame is decompressed; whoever receives
-the opened frame gives them back. A frame that is damaged or cannot be read is lost alone, the next one is
-tried.
+Nothing here sends anything. Whoever wants frames says of each, in order and before it is read, whether its
+content is needed; so what is in the bucket already is passed over. A pack that was never read to its end is
+read whole all the same, for its digest. Bytes are taken from the budget before a frame is decompressed;
+whoever receives the opened frame gives them back. A frame that is damaged or cannot be read is lost alone,
+the next one is tried.
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,7 +27,7 @@ from transfer.device.disk import device_error
 from transfer.device.frame_stream import FrameGroup, PackReader, frame_groups
 from transfer.device.layout import PACKS, SEGMENTS, pack_name, segment_name
 from transfer.device.manifest import open_regular
-from transfer.errors import IntegrityError
+from transfer.errors import IntegrityError, TransferError
 from transfer.formats.frame_check import content_defect
 from transfer.formats.frames import FrameReader
 from transfer.jobs.import_.budget import Budget, Hold
@@ -36,18 +38,31 @@ Value = TypeVar("Value")
 _LOST = -2
 
 
+class Work(Protocol):
+    """What somebody wants to do with a frame."""
+
+    @property
+    def needs_content(self) -> bool:
+        """Whether it is to be read and opened."""
+
+
+Plan = TypeVar("Plan", bound=Work)
+
+
 @dataclass
-class OpenedFrame:
+class OpenedFrame(Generic[Plan]):
     """A frame with its checked content.
 
     Attributes:
+        work: what is to be done with it.
         hold: the bytes of `content` in the budget; whoever receives the frame lets go of it.
-        content: decompressed; empty where `damage` says why there is none.
+        content: decompressed; empty where `damage` says why there is none, and where it is not needed.
         damage: the whole frame is lost, and why.
         defects: entries (by path) whose content is not what their record says.
     """
 
     group: FrameGroup
+    work: Plan
     hold: Hold
     content: bytes = b""
     damage: str = ""
@@ -55,13 +70,13 @@ class OpenedFrame:
 
 
 @dataclass
-class _Opening:
+class _Opening(Generic[Plan]):
     """A frame that threads are at work on, and when they are done."""
 
-    opened: OpenedFrame
+    opened: OpenedFrame[Plan]
     ready: asyncio.Future[None] | None
 
-    async def wait(self) -> OpenedFrame:
+    async def wait(self) -> OpenedFrame[Plan]:
         try:
             if self.ready is not None:
                 await self.ready
@@ -77,10 +92,7 @@ class _Opening:
         self.opened.hold.let_go()
 
 
-_Queue = asyncio.Queue["_Opening | Exception | None"]
-
-
-class PackStream:
+class PackStream(Generic[Plan]):
     """The frames of all packs of a device.
 
     One step reads the next records and the stored bytes of their frame, and the next step begins when that
@@ -92,6 +104,7 @@ class PackStream:
         files: what its seal says.
         budget: bytes that may be held.
         workers: threads that decompress.
+        plan: asked, in order, what is to be done with each frame.
         report: told what is wrong with the device.
     """
 
@@ -101,16 +114,20 @@ class PackStream:
         files: StoredFiles,
         budget: Budget,
         workers: int,
+        plan: Callable[[FrameGroup], Awaitable[Plan]],
         report: Callable[[Finding], None],
     ) -> None:
         self._device = device
         self._files = files
         self._budget = budget
+        self._plan = plan
         self._report = report
         self._rules = StreamRules(device.document.chunk_size_bytes)
         self._read = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read")
         self._open = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="open")
         self._ahead = 2 * workers
+        self.whole: set[int] = set()
+        """The packs that were read to their ends and are what they should be."""
         self._mine = threading.local()
 
     def close(self) -> None:
@@ -118,15 +135,20 @@ class PackStream:
         self._read.shutdown(wait=True)
         self._open.shutdown(wait=True, cancel_futures=True)
 
-    async def frames(self, sequence: int) -> AsyncGenerator[OpenedFrame]:
+    async def frames(self, sequence: int, *, checked: bool) -> AsyncGenerator[OpenedFrame[Plan]]:
         """The frames of one pack, in order. To be closed when left early (`contextlib.aclosing`).
+
+        Args:
+            sequence: of the pack.
+            checked: its digest is known to be right, only what is needed of it is to be read.
 
         Raises:
             IntegrityError: the segment is damaged; its entries behind this point are unknown.
             DeviceError: the device is gone.
         """
-        queue: _Queue = asyncio.Queue(self._ahead)
-        feeder = asyncio.create_task(self._feed(sequence, queue))
+        queue: _Queue[Plan] = asyncio.Queue(self._ahead)
+        pack = _Pack(self._device, sequence, whole=not checked)
+        feeder = asyncio.create_task(self._feed(pack, queue))
         try:
             while (item := await queue.get()) is not None:
                 if isinstance(item, Exception):
@@ -139,10 +161,11 @@ class PackStream:
                 if isinstance(item := queue.get_nowait(), _Opening):
                     item.drop()
 
-    async def _feed(self, sequence: int, queue: _Queue) -> None:
+    async def _feed(self, pack: _Pack, queue: _Queue[Plan]) -> None:
         """Fill the queue; what ends it early comes out of it at the place where it happened."""
+        sequence = pack.sequence
         try:
-            await self._feed_frames(sequence, queue)
+            await self._feed_frames(pack, queue)
         except IntegrityError as error:
             self._rules.sequence = _LOST
             name = f"{SEGMENTS}/{segment_name(sequence)}"
@@ -155,36 +178,47 @@ class PackStream:
         else:
             await queue.put(None)
 
-    async def _feed_frames(self, sequence: int, queue: _Queue) -> None:
+    async def _feed_frames(self, pack: _Pack, queue: _Queue[Plan]) -> None:
+        sequence = pack.sequence
         if self._rules.sequence != sequence - 1:
             self._rules = _rules_before(self._files.headers[sequence], self._device.document.chunk_size_bytes)
         groups = frame_groups(self._device, sequence, self._rules)
-        pack = _Pack(self._device, sequence)
         try:
-            while (step := await self._run(self._read, partial(_step, groups, pack))) is not None:
-                opening = await self._begin(*step)
-                try:
-                    await queue.put(opening)
-                except BaseException:
-                    opening.drop()
-                    raise
-            await self._run(self._read, partial(self._check_end, pack))
+            _, group = await self._run(self._read, partial(_step, groups, pack, None))
+            while group is not None:
+                if isinstance(group, Exception):
+                    raise group
+                work = await self._plan(group)
+                wanted = group if pack.whole or work.needs_content else None
+                stored, following = await self._run(self._read, partial(_step, groups, pack, wanted))
+                await self._put(queue, await self._begin(group, work, stored))
+                group = following
+            if pack.whole and await self._run(self._read, partial(self._check_end, pack)):
+                self.whole.add(sequence)
         finally:
             self._read.submit(pack.close)  # behind what that thread does now
 
-    async def _begin(self, group: FrameGroup, stored: bytes | str) -> _Opening:
+    async def _put(self, queue: _Queue[Plan], opening: _Opening[Plan]) -> None:
+        try:
+            await queue.put(opening)
+        except BaseException:
+            opening.drop()
+            raise
+
+    async def _begin(self, group: FrameGroup, work: Plan, stored: bytes | str) -> _Opening[Plan]:
         """Have a frame opened as soon as the budget allows."""
         frame = group.frame
-        is_content = frame is not None and frame.type in (B, C)
-        opened = OpenedFrame(group, await self._budget.take(frame.bytes if frame and is_content else 0))
+        is_wanted = frame is not None and frame.type in (B, C) and work.needs_content
+        hold = await self._budget.take(frame.bytes if frame and is_wanted else 0)
+        opened = OpenedFrame(group, work, hold)
         if isinstance(stored, str):
             opened.damage = stored
             return _Opening(opened, None)
-        if not is_content:
+        if not is_wanted:
             return _Opening(opened, None)
         return _Opening(opened, self._run(self._open, partial(self._check, opened, stored)))
 
-    def _check(self, opened: OpenedFrame, stored: bytes) -> None:
+    def _check(self, opened: OpenedFrame[Plan], stored: bytes) -> None:
         """Decompress a frame and hold its files or its chunk against their records."""
         frame = opened.group.frame
         if frame is None:
@@ -208,7 +242,7 @@ class PackStream:
             if defect:
                 opened.defects[record.path_bytes] = defect
 
-    def _check_end(self, pack: _Pack) -> None:
+    def _check_end(self, pack: _Pack) -> bool:
         """The digest of the pack as a whole: also bytes that belong to no entry must be as they were."""
         expected, found = self._files.packs.get(pack.sequence), pack.end()
         if pack.problem:
@@ -217,42 +251,69 @@ class PackStream:
             self._report(problem if there else Finding(code="pack-missing", file=pack.name))
         elif found is not None and expected is not None and found != expected:
             self._report(pack_finding(self._files, pack.sequence, expected, found))
+        return found is not None and found == expected
 
     def _run(self, executor: ThreadPoolExecutor, function: Callable[[], Value]) -> asyncio.Future[Value]:
         return asyncio.get_running_loop().run_in_executor(executor, function)
 
 
-def _step(groups: Iterator[FrameGroup], pack: _Pack) -> tuple[FrameGroup, bytes | str] | None:
-    """The next group of records and the stored bytes of its frame; None behind the last."""
-    group = next(groups, None)
-    return None if group is None else (group, pack.read(group))
+_Queue: TypeAlias = asyncio.Queue["_Opening[Plan] | Exception | None"]
+
+
+def _step(
+    groups: Iterator[FrameGroup], pack: _Pack, wanted: FrameGroup | None
+) -> tuple[bytes | str, FrameGroup | Exception | None]:
+    """The stored bytes of the group that is wanted, and the one behind it; None behind the last.
+
+    Both in one go, since each change of threads costs. What is wrong with the manifest further on must not
+    take the frame along that came before.
+    """
+    stored = pack.read(wanted) if wanted is not None else b""
+    try:
+        return stored, next(groups, None)
+    except (TransferError, OSError) as error:
+        return stored, error
 
 
 class _Pack:
-    """One pack file; frames of a missing or unreadable one come as text that says so."""
+    """One pack file, opened when the first frame is read; frames of a missing or unreadable one come as text
+    that says so.
 
-    def __init__(self, device: Device, sequence: int) -> None:
+    Args:
+        device: which.
+        sequence: of the pack.
+        whole: it is read from its first byte to its last.
+    """
+
+    def __init__(self, device: Device, sequence: int, *, whole: bool) -> None:
         self.sequence = sequence
+        self.whole = whole
         self.name = f"{PACKS}/{pack_name(sequence)}"
         self.problem = ""
         """Why not all of it could be read; the first reason."""
+        self._path = device.layout.pack(sequence)
         self._reader: PackReader | None = None
         self._file: BinaryIO | None = None
-        try:
-            self._file = open_regular(device.layout.pack(sequence))
-            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            self._reader = PackReader(self._file.fileno())
-        except (OSError, IntegrityError) as error:
-            self.problem = f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}"
+
+    def _open(self) -> PackReader | None:
+        if self._reader is None and not self.problem:
+            try:
+                self._file = open_regular(self._path)
+                os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+                self._reader = PackReader(self._file.fileno())
+            except (OSError, IntegrityError) as error:
+                self.problem = f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return self._reader
 
     def read(self, group: FrameGroup) -> bytes | str:
         """The stored bytes of the group's frame; text where there are none, and why."""
         if group.frame is None:
             return b""
-        if self._reader is None:
+        reader = self._open()
+        if reader is None:
             return self.problem
         try:
-            return self._reader.read(group.frame)
+            return reader.read(group.frame) if self.whole else reader.read_alone(group.frame)
         except IntegrityError as error:
             return f"{self.name}: {error.what}"
         except OSError as error:
@@ -262,10 +323,11 @@ class _Pack:
 
     def end(self) -> Expected | None:
         """Size and digest of the whole file; None where it could not all be read."""
-        if self._reader is None or self.problem:
+        reader = self._open()
+        if reader is None or self.problem:
             return None
         try:
-            _, size, digest = self._reader.rest()
+            _, size, digest = reader.rest()
         except OSError as error:
             self.problem = f"{self.name} cannot be read at its end: {error.strerror}"
             return None

@@ -5,6 +5,10 @@ The sums that travel with each part are those of the first read at the source, c
 arithmetic, nothing is computed anew): the store checks the very CRC that was taken there. Whatever goes wrong
 fails the object, and `abort` frees its parts at the store.
 
+The ledger hears of the upload before the store does, of its id before the first part is sent, and of each
+part that arrived. So an upload that an earlier attempt left open goes on: parts that are there are passed
+over.
+
 Bytes are given back to the budget when the part that they went into is settled, also when it never began.
 """
 
@@ -13,16 +17,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from transfer.core.parts import PartPlan
 from transfer.core.records import Chunk, File
+from transfer.core.retry import is_transient
 from transfer.core.stream_rules import hex_number
-from transfer.errors import StoreUnreachableError, TransferError
+from transfer.errors import TransferError
 from transfer.jobs.import_.budget import Hold
-from transfer.jobs.import_.entries import Target
 from transfer.jobs.import_.health import EndpointHealth
+from transfer.jobs.import_.journal import Journal
+from transfer.jobs.import_.planning import LargeFile
+from transfer.jobs.import_.registration import abort_unnamed
 from transfer.stores.checksums import EMPTY, combine
 from transfer.stores.contract import Buffers, Checksums, Part, PutResult, Store
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -48,8 +58,10 @@ class Upload:
         store: where to.
         health: watches the calls.
         tasks: the parts' requests run in it.
-        target: its key and metadata.
+        journal: records it.
+        large: the file, and the upload of it that goes on, where there is one.
         plan: how it is cut.
+        exclusive: only where there is no object of this key yet.
         on_part: told of the key and size of each part that arrived.
     """
 
@@ -59,25 +71,45 @@ class Upload:
         store: Store,
         health: EndpointHealth,
         tasks: asyncio.TaskGroup,
-        target: Target,
+        journal: Journal,
+        large: LargeFile,
         plan: PartPlan,
+        exclusive: bool,
         on_part: Callable[[str, int], None],
     ) -> None:
-        self.key = target.key
+        self.key = large.key
         self.failure = ""
         self.sent_bytes = 0
         self.is_damaged = False
         self._store = store
         self._health = health
         self._tasks = tasks
-        self._metadata = target.metadata
+        self._journal = journal
+        self._large = large
         self._plan = plan
+        self._exclusive = exclusive
         self._on_part = on_part
         self._filling = _Filling()
         self._bytes = 0
         self._sums = EMPTY
-        self._upload_id: asyncio.Task[str] | None = None
-        self._parts: list[asyncio.Task[Part | None]] = []
+        self._number, self._begun = 0, ""  # in the ledger
+        self._upload_id: asyncio.Future[str] | None = None
+        self._parts: list[asyncio.Future[Part | None]] = []
+        self._sent = large.parked.parts if large.parked is not None else {}
+        if large.parked is not None:
+            self._number = large.parked.upload.number
+            self._upload_id = _known(large.parked.upload.upload_id)
+
+    @property
+    def opening(self) -> asyncio.Future[str] | None:
+        """The task that asks the store for the upload, where it was begun."""
+        return self._upload_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store has it, and the ledger knows."""
+        task = self._upload_id
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
 
     def add(self, chunk: Chunk, content: bytes, hold: Hold) -> None:
         """Take the next chunk, verified. Its share of `hold` is let go of when the chunk is settled."""
@@ -93,6 +125,32 @@ class Upload:
         self._sums = combine([(self._sums, self._bytes), filling.sums[-1]])
         if not self._plan.single_put and filling.bytes >= self._plan.part_size_bytes:
             self._send()
+
+    def pass_over(self, chunk: Chunk) -> None:
+        """The next chunk is in a part that the store has."""
+        if self.failure:
+            return
+        filling = self._filling
+        filling.sums.append((sums_of(chunk), chunk.size_bytes))
+        filling.bytes += chunk.size_bytes
+        self._bytes += chunk.size_bytes
+        self._sums = combine([(self._sums, self._bytes), filling.sums[-1]])
+        if filling.bytes >= self._plan.part_size_bytes or self._bytes == self._plan.size_bytes:
+            self._keep_part()
+
+    def _keep_part(self) -> None:
+        """A part that an earlier attempt sent counts, if it is of the very bytes that the manifest has."""
+        filling, self._filling = self._filling, _Filling()
+        number = len(self._parts) + 1
+        part = self._sent[number]
+        if (part.size_bytes, part.checksums) != (filling.bytes, combine(filling.sums)):
+            self.fail(
+                f"part {number}, which an earlier attempt sent, is not of this file; give the command again"
+            )
+            return
+        self._parts.append(_known(part))
+        self.sent_bytes += part.size_bytes
+        self._on_part(self.key, part.size_bytes)
 
     def fail(self, reason: str, *, damaged: bool = False) -> None:
         """The object cannot be completed any more. The first reason stays."""
@@ -116,8 +174,20 @@ class Upload:
         self._refuse_if_failed()
         if self._upload_id is None:
             raise AssertionError("an object in parts without a part")
-        call = self._store.complete_upload(self.key, await self._upload_id, parts, checksums=sums_of(record))
+        await self._journal.ledger.recorder.flush()  # so that what was completed is known by its parts
+        call = self._store.complete_upload(
+            self.key,
+            await self._upload_id,
+            parts,
+            checksums=sums_of(record),
+            if_none_match=self._exclusive,
+        )
         return await self._health.watch(call)
+
+    async def ended(self) -> None:
+        """Record that it was completed; its object was recorded before."""
+        if self._number:
+            await self._journal.ledger.recorder.end_upload(self._number)
 
     async def abort(self) -> None:
         """Give the object up: let what is under way end, then free the parts at the store.
@@ -134,15 +204,24 @@ class Upload:
         error = self._upload_id.exception()
         if error is None:
             await self._store.abort_upload(self.key, self._upload_id.result())
-        elif isinstance(error, StoreUnreachableError):
-            raise error  # it may have begun all the same, and nobody knows its id
+        elif isinstance(error, TransferError) and is_transient(error):
+            # It may have begun all the same, and nobody knows its id.
+            journal = self._journal
+            await abort_unnamed(journal.ledger, self._store, journal.job, self.key, self._begun)
+        await self.ended()
 
     async def _put(self, record: File) -> PutResult:
         """In one request."""
         filling, self._filling = self._filling, _Filling()
         try:
             sums = sums_of(record)
-            call = self._store.put(self.key, filling.body, checksums=sums, metadata=self._metadata)
+            call = self._store.put(
+                self.key,
+                filling.body,
+                checksums=sums,
+                metadata=self._large.metadata,
+                if_none_match=self._exclusive,
+            )
             return await self._health.watch(call)
         finally:
             filling.let_go()
@@ -162,13 +241,28 @@ class Upload:
         filling, self._filling = self._filling, _Filling()
         if self._upload_id is None:
             # Not in the group: cancelled in the middle, it could leave an upload whose id nobody knows.
-            create = self._store.create_upload(self.key, metadata=self._metadata)
-            self._upload_id = asyncio.ensure_future(self._health.watch(create))
+            self._upload_id = asyncio.ensure_future(self._open())
         task = self._tasks.create_task(self._put_part(self._upload_id, len(self._parts) + 1, filling))
         task.add_done_callback(filling.let_go)
         self._parts.append(task)
 
-    async def _put_part(self, upload_id: asyncio.Task[str], number: int, filling: _Filling) -> Part | None:
+    async def _open(self) -> str:
+        """Ask the store for the upload; the ledger knows before and after."""
+        recorder = self._journal.ledger.recorder
+        begun = await recorder.begin_upload(
+            self._journal.job,
+            self.key,
+            sequence=self._large.spot[0],
+            size_bytes=self._plan.size_bytes,
+            part_size_bytes=self._plan.part_size_bytes,
+        )
+        self._number, self._begun = begun.number, begun.begun
+        create = self._store.create_upload(self.key, metadata=self._large.metadata)
+        upload_id = await self._health.watch(create)
+        await recorder.name_upload(begun.number, upload_id)
+        return upload_id
+
+    async def _put_part(self, upload_id: asyncio.Future[str], number: int, filling: _Filling) -> Part | None:
         try:
             id_ = await asyncio.shield(upload_id)
             if self.failure:
@@ -176,12 +270,20 @@ class Upload:
             body: Buffers = filling.body
             call = self._store.put_part(self.key, id_, number, body, checksums=combine(filling.sums))
             part = await self._health.watch(call)
+            await self._journal.ledger.recorder.part(self._number, part)
         except TransferError as error:
             self.fail(str(error))
             return None
         self.sent_bytes += part.size_bytes
         self._on_part(self.key, part.size_bytes)
         return part
+
+
+def _known(value: T) -> asyncio.Future[T]:
+    """A result that is there already."""
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    future.set_result(value)
+    return future
 
 
 def sums_of(record: Chunk | File) -> Checksums:

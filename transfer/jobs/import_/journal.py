@@ -1,0 +1,199 @@
+"""One import's side of the ledger: what it recorded before, and what it records now.
+
+What the ledger says was done is never taken as more than that: the caller compares it with the bucket
+(`existing`), and with the parts that the store lists (`parked`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from transfer.core.merge import Spot
+from transfer.core.parts import PartPlan
+from transfer.errors import NotFoundError, StoreError
+from transfer.jobs.import_.registration import abort_unnamed
+from transfer.ledger.ledger import Ledger
+from transfer.ledger.objects import Objects
+from transfer.ledger.values import ObjectEntry, ObjectState, Upload
+from transfer.stores.contract import Part, Store
+
+_PAGE_ROWS = 1024
+_PACKS_OPEN = 16
+
+
+class Parked:
+    """An upload that an earlier attempt left open at the store.
+
+    Attributes:
+        parts: by number, those that both the ledger and the store have.
+        is_lost: the store does not have it any more; `recorded` tells what it would have become.
+        recorded: the parts that the ledger has.
+    """
+
+    def __init__(self, upload: Upload, recorded: list[Part], listed: dict[int, Part] | None) -> None:
+        self.upload = upload
+        self.recorded = recorded
+        self.is_lost = listed is None
+        self.parts = {
+            part.number: part for part in recorded if _is_same(part, (listed or {}).get(part.number))
+        }
+
+    def fits(self, plan: PartPlan) -> bool:
+        """Whether it can go on, cut as `plan` is."""
+        sizes = (self.upload.size_bytes, self.upload.part_size_bytes)
+        return not self.is_lost and sizes == (plan.size_bytes, plan.part_size_bytes)
+
+
+def _is_same(recorded: Part, listed: Part | None) -> bool:
+    return (
+        listed is not None
+        and recorded.checksums is not None
+        and (recorded.size_bytes, recorded.etag) == (listed.size_bytes, listed.etag)
+    )
+
+
+class Journal:
+    """The record of one job.
+
+    Args:
+        ledger: where it is kept.
+        job: its number.
+        begun: an attempt was begun before; what it sent at last the ledger may not have heard of.
+    """
+
+    def __init__(self, ledger: Ledger, job: int, *, begun: bool = False) -> None:
+        self.job = job
+        self.ledger = ledger
+        self._begun = begun
+        self.checked: frozenset[int] = frozenset()
+        self.is_fresh = True
+        self._furthest: Spot = (-1, -1)
+        self._reached: Spot = (-1, -1)
+        self._parked: dict[str, Parked] = {}
+        self._recalls: OrderedDict[int, _Recall] = OrderedDict()
+
+    async def load(self, store: Store) -> None:
+        """Learn what earlier attempts did, and which of their uploads are still at the store.
+
+        Raises:
+            TransferError: the store or the ledger does not answer.
+        """
+        self.checked = await self.ledger.objects.checked_packs(self.job)
+        for upload in reversed(await self.ledger.uploads.begun(self.job)):  # the newest of a key goes on
+            if upload.upload_id and upload.key not in self._parked:
+                self._parked[upload.key] = await self._parked_of(store, upload)
+            else:
+                await self._drop(store, upload)
+        self._furthest = await self.ledger.objects.last_spot(self.job)
+        self.is_fresh = not (self._begun or self.checked or self._parked or self._furthest > self._reached)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that earlier attempts recorded was met again."""
+        return self._reached >= self._furthest
+
+    async def _parked_of(self, store: Store, upload: Upload) -> Parked:
+        recorded = await self.ledger.uploads.parts(upload.number)
+        try:
+            listed = {part.number: part async for part in store.list_parts(upload.key, upload.upload_id)}
+        except NotFoundError as error:
+            if error.code == "NoSuchBucket":
+                raise
+            return Parked(upload, recorded, None)
+        except StoreError as error:
+            if error.status != 501:
+                raise
+            listed = {}  # it keeps parts and cannot list them: they are sent again, over what is there
+        return Parked(upload, recorded, listed)
+
+    async def _drop(self, store: Store, upload: Upload) -> None:
+        if upload.upload_id:
+            await store.abort_upload(upload.key, upload.upload_id)
+        else:
+            await abort_unnamed(self.ledger, store, self.job, upload.key, upload.begun)
+        await self.ledger.recorder.end_upload(upload.number)
+
+    def parked(self, key: str) -> Parked | None:
+        """The upload of a key that was left open; it stays the journal's until `take_parked`."""
+        return self._parked.get(key)
+
+    def take_parked(self, key: str) -> Parked | None:
+        """As `parked`; whoever takes it ends it."""
+        return self._parked.pop(key, None)
+
+    async def drop_parked(self, store: Store) -> None:
+        """Give up what nobody took.
+
+        Raises:
+            TransferError: the store does not do it; what is left stays recorded.
+        """
+        for key in list(self._parked):
+            await self._drop(store, self._parked[key].upload)
+            del self._parked[key]
+
+    async def recall(self, spot: Spot) -> ObjectEntry | None:
+        """What is recorded of an entry; within a segment, positions are asked for in ascending order."""
+        if self.is_fresh:
+            return None
+        self._reached = max(self._reached, spot)
+        sequence, position = spot
+        recall = self._recalls.get(sequence)
+        if recall is None:
+            recall = self._recalls[sequence] = _Recall(self.ledger.objects, self.job, sequence)
+            if len(self._recalls) > _PACKS_OPEN:
+                self._recalls.popitem(last=False)
+        self._recalls.move_to_end(sequence)
+        return await recall.entry(position)
+
+    def forget_recalls(self) -> None:
+        """The device is gone through once more, from its first segment."""
+        self._recalls.clear()
+
+    async def record(
+        self,
+        spot: Spot,
+        state: ObjectState,
+        key: str,
+        size_bytes: int,
+        *,
+        blake3: str = "",
+        etag: str = "",
+        error: str = "",
+    ) -> None:
+        """Record what became of an entry.
+
+        Raises:
+            TransferError: the ledger cannot be written.
+        """
+        entry = ObjectEntry(self.job, *spot, state, key, size_bytes, blake3, etag, error)
+        await self.ledger.recorder.object(entry)
+
+    async def pack_checked(self, sequence: int) -> None:
+        """Record that a whole pack was read and is what it should be."""
+        await self.ledger.recorder.pack_checked(self.job, sequence)
+
+
+class _Recall:
+    """What is recorded of the entries of one pack, page by page."""
+
+    def __init__(self, objects: Objects, job: int, sequence: int) -> None:
+        self._objects = objects
+        self._job = job
+        self._sequence = sequence
+        self._page: deque[ObjectEntry] = deque()
+        self._last = -1
+        self._is_last_page = False
+
+    async def entry(self, position: int) -> ObjectEntry | None:
+        while True:
+            while self._page and self._page[0].position < position:
+                self._page.popleft()
+            if self._page:
+                return self._page[0] if self._page[0].position == position else None
+            if self._is_last_page:
+                return None
+            after = max(self._last, position - 1)
+            page = await self._objects.of_pack(self._job, self._sequence, after=after, limit=_PAGE_ROWS)
+            self._is_last_page = len(page) < _PAGE_ROWS
+            self._page = deque(page)
+            self._last = page[-1].position if page else after
