@@ -19,6 +19,8 @@ PACKAGES = {
     "b3sum": "b3sum",
     "bsdtar": "libarchive-tools",
     "busybox": "busybox",
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "dash": "dash",
     "fusefat": "fusefat",
     "initdb": "postgresql",

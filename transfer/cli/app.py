@@ -19,7 +19,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from transfer.cli import copy, demo, import_, inspect, prepare, profiles, seal, ship, verify
+from transfer.cli import copy, demo, import_, inspect, prepare, profiles, seal, serve, ship, tokens, verify
 from transfer.cli.console import Console
 from transfer.cli.failures import INTERRUPTED, Failure, describe
 
@@ -33,7 +33,7 @@ app: Final = typer.Typer(
 )
 
 # In the order of their help: that of a device's life.
-for _module in (profiles, prepare, copy, seal, verify, inspect, ship, import_, demo):
+for _module in (profiles, prepare, copy, seal, verify, inspect, ship, import_, serve, tokens, demo):
     _module.register(app)
 
 # typer keeps the base class of its errors about options to itself; BadParameter is one of them.

@@ -1,0 +1,126 @@
+"""What becomes of a device that is whole: its job is found or made, and offered to the queue.
+
+Refused are here: the same device in a second folder; a device with a seal older than one that was seen, or
+another one of the same generation, which somebody may have put there to have old data imported again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from weakref import WeakValueDictionary
+
+from transfer.jobs.import_.registration import register
+from transfer.ledger.devices import compare
+from transfer.ledger.ledger import Ledger
+from transfer.ledger.values import Job, SealedDevice, Sighting
+from transfer.service.ingest.arrivals import Whole
+from transfer.service.ingest.berth import Berth, shown
+from transfer.service.ingest.destinations import options_for
+from transfer.service.ingest.ledger_trouble import ledger_trouble
+from transfer.service.ingest.plan import Plan
+from transfer.service.ingest.queue import ImportQueue
+
+_REASONS = {
+    Sighting.OLDER: "its seal is older than one of this device that was seen before",
+    Sighting.CONFLICTING: "another seal of the same generation of this device was seen before",
+}
+
+
+class Turns:
+    """One at a time may decide about a job: a lock for each that is asked for."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, job_id: str) -> asyncio.Lock:
+        """The lock of a job."""
+        lock = self._locks.get(job_id)
+        if lock is None:
+            lock = self._locks[job_id] = asyncio.Lock()
+        return lock
+
+
+class Reception:
+    """Receives the devices of a dock.
+
+    Args:
+        root: of the dock.
+        turns: of jobs.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        plan: Plan,
+        ledger: Ledger,
+        queue: ImportQueue,
+        turns: Turns,
+    ) -> None:
+        self._root = root
+        self._plan = plan
+        self._ledger = ledger
+        self._queue = queue
+        self._holders: dict[str, Berth] = {}  # device id to the folder that was accepted
+        self._turns = turns
+        self._one_by_one = asyncio.Lock()  # of two folders with one device, one is the first
+
+    async def arrived(self, berth: Berth, whole: Whole) -> None:
+        """Accept or refuse a device that is whole.
+
+        Raises:
+            LedgerTroubleError: the ledger failed.
+        """
+        async with self._one_by_one:
+            document = whole.arrival.device.document
+            holder = self._holders.get(document.device_id)
+            twin = holder if holder is not berth else None
+            had = berth.job_id if berth.state == "accepted" else None
+            if twin is not None:
+                reason, job = f"the same device is in {shown(twin.name)}", None
+            else:
+                reason, job = await self._register(whole)
+            if had is not None and (job is None or job.job_id != had):
+                self.left(berth)
+            if job is None:
+                berth.refuse(reason, document)
+                berth.twin = twin.name if twin is not None else None
+                return
+            berth.accept(document, whole.size_bytes, job.job_id)
+            self._holders[document.device_id] = berth
+            await self._offer(job, berth)
+
+    def left(self, berth: Berth) -> None:
+        """The device of an accepted folder is not to be read any more."""
+        if berth.device_id is not None and self._holders.get(berth.device_id) is berth:
+            del self._holders[berth.device_id]
+        if berth.job_id is not None:
+            self._queue.withdraw(berth.job_id)
+
+    async def _register(self, whole: Whole) -> tuple[str, Job | None]:
+        """The device's job; or why it has none."""
+        arrival, document = whole.arrival, whole.arrival.device.document
+        with ledger_trouble():
+            known = await self._ledger.devices.get(document.device_id)
+        seen = SealedDevice(
+            device_id=document.device_id,
+            job=document.job,
+            ordinal=document.ordinal,
+            generation=whole.generation,
+            seal_blake3=arrival.seal_blake3,
+        )
+        if reason := _REASONS.get(compare(known.device if known else None, seen)):
+            return reason, None
+        options = options_for(
+            self._plan.options, job=document.job, ordinal=document.ordinal, device_id=document.device_id
+        )
+        with ledger_trouble():
+            job, _ = await register(self._ledger, arrival, options)
+        return "", job
+
+    async def _offer(self, job: Job, berth: Berth) -> None:
+        async with self._turns.of(job.job_id):
+            with ledger_trouble():
+                now = await self._ledger.jobs.get(job.number)
+            self._queue.offer(now or job, os.path.join(self._root, berth.name), shown(berth.name))
