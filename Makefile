@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready-dev
 DEMO := .venv/ready-demo
+BENCH := .venv/ready-bench
 
 .DEFAULT_GOAL := help
 
@@ -18,6 +19,10 @@ $(READY): pyproject.toml | $(BIN)/python
 
 $(DEMO): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(BENCH): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 demo: $(DEMO)  ## the whole trip on a sample dataset: prepare, copy, seal, verify, carry, import, compare
@@ -39,6 +44,12 @@ format: $(READY)  ## put the code in its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(BENCH)  ## side by side with cp, rsync, rclone, tar, restic, bagit, b3sum and s5cmd; writes docs/performance.md
+	$(BIN)/python -m tests.benchmarks.bench --full --publish
+
+bench-quick: $(BENCH)  ## the same with small datasets and few rounds, into build/
+	$(BIN)/python -m tests.benchmarks.bench --scale 0.05 --rounds 2
+
 scale: $(READY)  ## long measurements, run by hand: a million files, 3 GiB and 200,000 files imported, the ledger
 	$(BIN)/python -m tests.benchmarks.million
 	$(BIN)/python -m tests.benchmarks.import_ --full
@@ -47,4 +58,4 @@ scale: $(READY)  ## long measurements, run by hand: a million files, 3 GiB and 2
 golden: $(READY)  ## write the golden devices and schemas of manifests/ anew, byte for byte
 	$(BIN)/python -m tests.golden.make
 
-.PHONY: help demo test lint check format scale golden
+.PHONY: help demo test lint check format bench bench-quick scale golden

@@ -1,1 +1,1 @@
-"""Programs that measure; they are run by hand and assert nothing."""
+"""Programs that measure; they are run by hand. The tests beside them are of their pure parts."""

@@ -2,15 +2,18 @@
 
 Both send into a server that throws everything away, in turns, in the same run. Wall and processor time are
 medians; memory is the largest of all runs. `--full` does the large cases instead: a file of 3 GiB and 200,000
-small ones.
+small ones. `--ledger COUNT` measures the share of the ledger instead: small files, imported with it and with
+one that forgets, in turns; the median of the rounds' ratios counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -39,11 +42,15 @@ def main() -> None:
         "--full", action="store_true", help="3 GiB in one file, 200,000 small files; one round"
     )
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ledger", type=int, metavar="COUNT", help="the ledger's share, with so many files")
     parser.add_argument("--place", help="where files and devices are made", default=None)
     told = parser.parse_args()
     size, count, rounds = (3072, 200_000, 1) if told.full else (512, 20_000, told.rounds)
     with tempfile.TemporaryDirectory(dir=told.place) as name, sink_s3() as server:
         place = Path(name)
+        if told.ledger:
+            _measure_ledger(place, server, told.ledger, told.rounds)
+            return
         one, many = place / "one", place / "many"
         one.mkdir()
         many.mkdir()
@@ -55,14 +62,11 @@ def main() -> None:
 
 
 def _compare(what: str, source: Path, server: S3Server, rounds: int) -> None:
-    device = source.with_name(source.name + "-device")
-    device.mkdir()
-    _transfer("prepare", device, "--profile", "usb-ssd-4tb", "--job", "benchmark", "--capacity", "20GiB")
-    _transfer("copy", source, device)
-    _transfer("seal", device)
+    device = _make_device(source)
+    ledger = ["--ledger", device.with_name("ledger")]
     endpoint = ["--endpoint-url", server.endpoint_url]
     commands = {
-        "transfer import": [program("transfer"), "import", device, "s3://bucket/t", *endpoint, "-q"],
+        "transfer import": [program("transfer"), "import", device, "s3://bucket/t", *endpoint, "-q", *ledger],
         "s5cmd cp": [program("s5cmd"), *endpoint, "--log", "error", "cp", f"{source}/", "s3://bucket/s/"],
     }
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
@@ -70,6 +74,36 @@ def _compare(what: str, source: Path, server: S3Server, rounds: int) -> None:
         for name, command in commands.items():
             costs[name].append(_run([os.fspath(word) for word in command], server))
     _print(what, costs)
+
+
+def _measure_ledger(place: Path, server: S3Server, count: int, rounds: int) -> None:
+    source = place / "files"
+    source.mkdir()
+    small_files(os.fsencode(source), count, seed=1)
+    device = _make_device(source)
+    shutil.rmtree(source)
+    costs: dict[str, list[Cost]] = {"recorded": [], "forgotten": []}
+    for round_ in range(rounds):
+        for name, forgets in (("recorded", "no"), ("forgotten", "yes"))[:: 1 if round_ % 2 else -1]:
+            ledger = place / f"ledger-{name}-{round_}"
+            command = [sys.executable, "-m", "tests.benchmarks.dropping", forgets, "import", device]
+            told = ["s3://bucket/t", "--endpoint-url", server.endpoint_url, "-q", "--ledger", ledger]
+            costs[name].append(_run([os.fspath(word) for word in (*command, *told)], server))
+            ledger.unlink()
+    _print(f"{count:,} files of about 3 KiB, with the ledger and without", costs)
+    pairs = list(zip(costs["recorded"], costs["forgotten"], strict=True))
+    for key in ("wall_s", "cpu_s"):
+        share = statistics.median(1 - vars(without)[key] / vars(with_)[key] for with_, without in pairs)
+        print(f"  the ledger's share of {key}: {share:.1%}", flush=True)
+
+
+def _make_device(source: Path) -> Path:
+    device = source.with_name(source.name + "-device")
+    device.mkdir()
+    _transfer("prepare", device, "--profile", "usb-ssd-4tb", "--job", "benchmark", "--capacity", "20GiB")
+    _transfer("copy", source, device)
+    _transfer("seal", device)
+    return device
 
 
 def _transfer(*arguments: str | Path) -> None:

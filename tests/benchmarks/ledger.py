@@ -49,8 +49,11 @@ async def record(where: str, count: int) -> None:
         elapsed, processor = time.perf_counter() - start, time.process_time() - processor
         gaps.cancel()
         print(f"  {count / elapsed:,.0f} rows/s; {processor / count * 1e6:.1f} us of processor time a row")
-        await _timed("entries of one pack", ledger.objects.settled(job.number, count // _IN_A_PACK // 2))
-        await _timed("packs of the job", ledger.objects.settled_packs(job.number))
+        await _timed(
+            "page of one pack", ledger.objects.of_pack(job.number, count // _IN_A_PACK // 2, after=99)
+        )
+        await _timed("packs of the job", ledger.objects.checked_packs(job.number))
+        await _timed("furthest entry", ledger.objects.last_spot(job.number))
         await _timed("page of 1,000 done", ledger.objects.page(job.number, ObjectState.DONE, after=(9, 9)))
         await _timed("page of failed", ledger.objects.page(job.number, ObjectState.FAILED))
     print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
@@ -64,7 +67,7 @@ async def _fill(ledger: Ledger, job: int, count: int) -> None:
         entry = ObjectEntry(job, sequence, position, state, key, 3000 + number % 977, _DIGEST, _ETAG)
         await ledger.recorder.object(entry)
         if position == _IN_A_PACK - 1:
-            await ledger.recorder.settle_pack(job, sequence)
+            await ledger.recorder.pack_checked(job, sequence)
         if number % 64 == 63:
             await asyncio.sleep(0)  # an import goes back to the event loop all the time
     await ledger.recorder.flush()
