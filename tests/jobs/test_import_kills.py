@@ -64,7 +64,7 @@ def written(bucket: Bucket, place: Path) -> dict[str, Any]:
     """Of each object something that changes when it is written again."""
     if bucket.make == "rclone":
         files: Iterator[Path] = (place / "served" / bucket.name).iterdir()
-        files = (file for file in files if not file.name.startswith(".rclone_temp_multipart"))
+        files = (file for file in files if not file.name.startswith(".rclone_temp_"))
         return {file.name: (file.stat().st_ino, file.stat().st_ctime_ns) for file in files}
     pages = bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name)
     return dict(Counter(item["Key"] for page in pages for item in page.get("Versions", [])))

@@ -94,13 +94,14 @@ def import_(
     from transfer.core.object_keys import folder_prefix
     from transfer.core.s3_uri import parse_s3_uri
     from transfer.jobs.import_.options import ImportOptions
+    from transfer.stores.open import endpoint_name
 
     console = Console(json=json, quiet=quiet, progress=not no_progress)
     address, limit = parse_s3_uri(bucket), read_bwlimit(bwlimit)
     options = ImportOptions(
         bucket=address.bucket,
         prefix=folder_prefix(address.prefix),
-        endpoint=endpoint_url or "",
+        endpoint=asyncio.run(endpoint_name(endpoint_url, aws_profile)),
         filter=read_filter(
             include=include,
             include_from=include_from,

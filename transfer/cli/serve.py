@@ -104,6 +104,7 @@ def serve(
     json: JsonOption = False,
 ) -> None:
     """Serve a dock: import devices as they arrive, show a web page and an HTTP API. Logs go to stderr."""
+    import asyncio
     from functools import partial
 
     from transfer.cli.durations import parse_duration
@@ -112,14 +113,14 @@ def serve(
     from transfer.jobs.import_.options import ImportOptions
     from transfer.service.ingest.plan import Plan
     from transfer.service.serving import Serving
-    from transfer.stores.open import open_store
+    from transfer.stores.open import endpoint_name, open_store
 
     address, limit = parse_s3_uri(bucket), read_bwlimit(bwlimit)
     _check_choice("--verify", verify, ("along", "first"))
     options = ImportOptions(
         bucket=address.bucket,
         prefix=folder_prefix(address.prefix),
-        endpoint=endpoint_url or "",
+        endpoint=asyncio.run(endpoint_name(endpoint_url, aws_profile)),
         symlinks=read_symlinks(symlinks),
         if_exists=read_if_exists(if_exists),
         workers=workers or default_workers(),

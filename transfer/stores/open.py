@@ -29,6 +29,21 @@ def no_limit() -> None:
     """The rate of a line that is not limited."""
 
 
+async def endpoint_name(url: str | None, profile: str | None = None) -> str:
+    """The endpoint as jobs and reports call it: the same text however it was given; empty for Amazon's own.
+
+    Args:
+        url: that was asked for; from the environment and the profile where None.
+        profile: of the AWS configuration files.
+
+    Raises:
+        UsageError: the profile is none.
+    """
+    if url is None:
+        url = (await AwsChain(profile).settings()).endpoint_url
+    return (url or "").rstrip("/")
+
+
 async def open_store(
     bucket: str,
     *,

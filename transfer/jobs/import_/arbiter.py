@@ -126,9 +126,8 @@ class Arbiter:
 
     def _judge_found(self, listed: ListedObject) -> Judgement:
         if self._policy is IfExists.SAME or not self._journal.is_fresh:
-            return Judgement(
-                Verdict.COMPARE
-            )  # it may be ours, of a moment before an earlier attempt broke off
+            # It may be ours, of a moment before an earlier attempt broke off.
+            return Judgement(Verdict.COMPARE)
         return self._leave(listed)
 
     async def compare(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from transfer.core.parts import PartPlan
@@ -182,7 +182,15 @@ class Upload:
             checksums=sums_of(record),
             if_none_match=self._exclusive,
         )
-        return await self._health.watch(call)
+        result = await self._health.watch(call)
+        return replace(result, etag=await self._shown_etag(result.etag))
+
+    async def _shown_etag(self, answered: str) -> str:
+        """The ETag that listings will show: some stores answer a completion with another one."""
+        try:
+            return (await self._store.head(self.key)).etag
+        except TransferError:  # the object is there; under which ETag can be found out later
+            return answered
 
     async def ended(self) -> None:
         """Record that it was completed; its object was recorded before."""

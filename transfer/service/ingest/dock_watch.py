@@ -145,6 +145,10 @@ class DockWatch:
         with suppress(DeviceError):
             await asyncio.to_thread(self._presence.check)
 
+    def unlock(self) -> None:
+        """Let go of the dock, for good."""
+        self._presence.end()
+
     async def run(self) -> None:
         """Watch until cancelled.
 
@@ -159,7 +163,7 @@ class DockWatch:
                     await asyncio.sleep(min(_BETWEEN_PASSES_S, due_s))
                     await self._wait(due_s)
         finally:
-            self._presence.release()
+            self.unlock()
 
     async def _wait(self, due_s: float) -> None:
         """Until something is due, or something has changed."""

@@ -1,13 +1,15 @@
 """Whether the dock is there, and ours: what may change at any moment, since docks are mounted and unmounted.
 
-Runs in a thread. The lock belongs to the folder that was there when it was taken; another folder of the same
-name, as after a mount, is locked anew.
+`check` runs in a thread, which may outlive whoever asked: after `end` it takes no lock any more. The lock
+belongs to the folder that was there when it was taken; another folder of the same name, as after a mount, is
+locked anew.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import threading
 from typing import NoReturn
 
 from transfer.errors import DeviceError
@@ -24,6 +26,8 @@ class Presence:
         self._identity: tuple[int, int] | None = None
         self._was_mounted = False
         self._lock: int | None = None
+        self._is_over = False
+        self._mutex = threading.Lock()
 
     def check(self) -> bool:
         """Raise unless the dock is there and ours; whether it is another folder than before.
@@ -48,19 +52,28 @@ class Presence:
         return is_another
 
     def _take(self, identity: tuple[int, int], is_mounted: bool) -> None:
-        self.release()
+        self._release()
         try:
-            self._lock = lock_dock(self._root)
+            lock = lock_dock(self._root)
         except OSError as error:
             raise DeviceError(f"dock {self._root} cannot be locked: {error.strerror}") from error
-        self._identity, self._was_mounted = identity, is_mounted
+        with self._mutex:
+            self._lock, self._identity, self._was_mounted = lock, identity, is_mounted
+        if self._is_over:
+            self._release()
+            raise DeviceError(f"dock {self._root} is not watched any more")
 
     def _refuse(self, reason: str) -> NoReturn:
-        self.release()
+        self._release()
         raise DeviceError(f"dock {self._root} is gone: {reason}", remedy=_REMEDY) from None
 
-    def release(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            os.close(self._lock)
-        self._lock = self._identity = None
+    def end(self) -> None:
+        """Give the lock back, for good."""
+        self._is_over = True
+        self._release()
+
+    def _release(self) -> None:
+        with self._mutex:
+            lock, self._lock, self._identity = self._lock, None, None
+        if lock is not None:
+            os.close(lock)

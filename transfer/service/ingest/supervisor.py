@@ -133,9 +133,9 @@ class Supervisor:
             LockedError: another service has the dock.
             TransferError: the ledger failed; what was acknowledged is in it.
         """
-        await self._dock.lock()
-        self._is_running = True
         try:
+            await self._dock.lock()
+            self._is_running = True
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._queue.run())
                 tasks.create_task(self._dock.run())
@@ -144,6 +144,7 @@ class Supervisor:
             raise self._reason(group) from group
         finally:
             self._is_running = False
+            self._dock.unlock()
             self._changes.close()
 
     async def devices(self) -> list[DeviceView]:
