@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -53,3 +54,23 @@ def test_the_schemas_are_inside(installed: Path, tmp_path: Path) -> None:
     names = run(str(installed / "python"), "-c", listing, cwd=tmp_path).split()
     assert names
     assert len(names) == len(list((ROOT / "manifests" / "schemas").glob("*.json")))
+
+
+def test_the_service_runs_with_its_page_and_the_ledgers_scripts(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "dock").mkdir()
+    command = [installed / "transfer", "serve", "--dock", "dock", "--bucket", "s3://bucket", "--port", "0"]
+    options = ["--state", "state", "--endpoint-url", "http://127.0.0.1:9", "--json"]
+    with subprocess.Popen(
+        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as service:
+        try:
+            assert service.stdout is not None
+            url = json.loads(service.stdout.readline())["listening"]
+            with urlopen(f"{url}/", timeout=30) as page:
+                assert b"<!doctype html>" in page.read().lower()
+            with urlopen(f"{url}/v1/openapi.json", timeout=30) as description:
+                assert json.load(description)["openapi"].startswith("3.1")
+        finally:
+            service.terminate()
+    assert service.returncode == 0
+    assert (tmp_path / "state" / "ledger.sqlite").exists()

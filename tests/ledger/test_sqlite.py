@@ -14,7 +14,7 @@ import pytest
 
 from tests.ledger.making import entry, job_of, opened, states_of
 from tests.simulators.disks import tmpfs
-from transfer.errors import AccessError, LockedError, TransferError
+from transfer.errors import AccessError, LedgerError, LockedError, TransferError
 from transfer.ledger.sqlite import open_sqlite
 from transfer.ledger.values import ObjectState
 
@@ -226,3 +226,7 @@ async def test_a_full_disk_from_the_start(size_kib: int) -> None:
         # Nothing half made is left: with room it opens.
         subprocess.run(["mount", "-o", "remount,size=8m", disk.path], check=True)
         await fill(path)
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "it cannot be opened" in await refusal_of(tmp_path / "nowhere" / "ledger", LedgerError)

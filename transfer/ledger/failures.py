@@ -6,6 +6,7 @@ SQLite's are told apart by the names of its result codes (sqlite.org/rescode.htm
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,14 @@ _POSTGRESQL: Mapping[str, _Row] = {
     "57P": (LedgerError, "the server is stopping or starting", f"look after the server, {_GO_ON}"),
     "XX": (LedgerError, "the database is damaged", "restore it from a backup"),
 }
+_FILES: Mapping[str, _Row] = {
+    "EACCES": (AccessError, "it cannot be written", "allow writing to the file and its folder"),
+    "EROFS": (AccessError, "it cannot be written", "name a place that can be written to"),
+    "ENOSPC": (LedgerError, "its disk is full", f"free some space, {_GO_ON}"),
+    "EDQUOT": (LedgerError, "its disk is full", f"free some space, {_GO_ON}"),
+    "EIO": (LedgerError, "its disk failed", f"check the disk, {_GO_ON}"),
+    "E": (LedgerError, "it cannot be opened", "look whether the folder is there and writable"),
+}
 _OTHERWISE: _Row = (LedgerError, "the database reports an error", "")
 _NO_ANSWER: _Row = (LedgerError, "there is no answer from the server", f"look after the server, {_GO_ON}")
 
@@ -77,8 +86,12 @@ def ledger_errors(name: str) -> Iterator[None]:
 def translate(name: str, error: BaseException) -> TransferError:
     """What to tell about an error of a driver."""
     code = _code(error)
-    fallback = _NO_ANSWER if _is_of_sockets(error) else _OTHERWISE
-    class_, what, remedy = _look_up(_SQLITE if code.startswith("SQLITE") else _POSTGRESQL, code) or fallback
+    origin = _origin(error)
+    fallback = _NO_ANSWER if isinstance(origin, OSError) else _OTHERWISE
+    table = _SQLITE if code.startswith("SQLITE") else _POSTGRESQL
+    if isinstance(origin, OSError) and origin.filename is not None:  # of a file, not of a socket
+        table, code = _FILES, errno.errorcode.get(origin.errno or 0, "E")
+    class_, what, remedy = _look_up(table, code) or fallback
     words = storable_error(str(_origin(error)).strip().partition("\n")[0])
     return class_(f"ledger {name}: {what} ({words or type(_origin(error)).__name__})", remedy=remedy)
 
@@ -105,7 +118,3 @@ def _code(error: BaseException) -> str:
 def _own_code(error: BaseException) -> str:
     code = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
     return code if isinstance(code, str) else ""
-
-
-def _is_of_sockets(error: BaseException) -> bool:
-    return isinstance(_origin(error), OSError)
