@@ -77,7 +77,7 @@ def test_a_dock_is_locked_anew_where_another_folder_takes_its_place(dock: Path, 
     presence.check()
     with pytest.raises(LockedError):
         lock_dock(str(dock))
-    presence.release()
+    presence.end()
 
 
 def test_an_empty_mount_point_is_no_dock(tmp_path: Path) -> None:
@@ -91,4 +91,4 @@ def test_an_empty_mount_point_is_no_dock(tmp_path: Path) -> None:
         disk.plug_in()
         presence.check()
         assert os.listdir(disk.path) == [".serve.lock"]
-        presence.release()
+        presence.end()

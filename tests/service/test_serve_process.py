@@ -121,7 +121,7 @@ def test_killed_in_the_middle_it_goes_on(
 ) -> None:
     disk = disk_and_server[0]
     dock_it(full / "device", place)
-    with running(place, "--bwlimit", "12M") as service:
+    with running(place, "--imports", "1", "--bwlimit", "12M") as service:
         service.job_when(is_in_the_middle)
         service.process.kill()
         service.process.wait(TIMEOUT_S)
@@ -144,7 +144,7 @@ def test_a_stop_parks_and_the_next_start_goes_on(
 ) -> None:
     disk = disk_and_server[0]
     dock_it(full / "device", place)
-    with running(place, "--bwlimit", "12M") as service:
+    with running(place, "--imports", "1", "--bwlimit", "12M") as service:
         view = service.job_when(is_in_the_middle)
         assert service.stop() == 0
     assert [line["event"] for line in place.logged()][-1] == "stopped"
@@ -162,7 +162,7 @@ def test_a_stop_parks_and_the_next_start_goes_on(
 
 def test_people_pause_resume_and_cancel(place: Place, full: Path) -> None:
     dock_it(full / "device", place)
-    with running(place, "--bwlimit", "12M") as service:
+    with running(place, "--imports", "1", "--bwlimit", "12M") as service:
         job = service.job_when(is_in_the_middle)["job_id"]
         status, view = service.ask(f"/v1/jobs/{job}/pause", "POST")
         assert (status, view["paused"]) == (200, True)

@@ -8,9 +8,11 @@ redirects, cookies). Which answer is an error, and which is worth another try, i
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -24,6 +26,7 @@ from transfer.stores.pacing import SLICE_BYTES, UNLIMITED, Pace
 
 _NO_AUTO_HEADERS = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
 _MAX_HEADER_BYTES = 16 * 1024
+_CLOSING_STEPS, _CLOSING_STEP_S = 50, 0.01
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -56,8 +59,11 @@ class HttpTransport:
         self._options = options
         self._sent = sent
         self._received = received
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=options.max_connections, ttl_dns_cache=60, socket_factory=self._new_socket
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_NO_AUTO_HEADERS,
@@ -123,8 +129,25 @@ class HttpTransport:
             yield piece
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those whose other end takes nothing any more.
+
+        A transport that is told to close keeps its socket until all is sent that was written to it, which may
+        be never. So whatever is still open is cut off.
+        """
         await self._session.close()
+        for cut in list(self._sockets):
+            with suppress(OSError):  # it is closed
+                cut.shutdown(socket.SHUT_RDWR)
+        for _ in range(_CLOSING_STEPS):
+            if all(cut.fileno() < 0 for cut in self._sockets):
+                break
+            await asyncio.sleep(_CLOSING_STEP_S)
+
+    def _new_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, type_, protocol, _, _ = address
+        made = socket.socket(family, type_, protocol)
+        self._sockets.add(made)
+        return made
 
 
 class _BuffersPayload(aiohttp.Payload):
