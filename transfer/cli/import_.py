@@ -91,6 +91,7 @@ def import_(
     """Bring the objects of a device into a bucket, verified on the way."""
     import asyncio
 
+    from transfer.cli.garbage import collecting_rarely
     from transfer.core.object_keys import folder_prefix
     from transfer.core.s3_uri import parse_s3_uri
     from transfer.jobs.import_.options import ImportOptions
@@ -128,7 +129,7 @@ def import_(
     address_of_ledger = ledger_address(ledger)
     if abandon:
         return asyncio.run(_abandon(console, device, options, opening, address_of_ledger))
-    with console.progress() as show:
+    with console.progress() as show, collecting_rarely():
         try:
             outcome = asyncio.run(_run(console, device, options, opening, address_of_ledger, report, show))
         except asyncio.CancelledError:  # by SIGTERM; an interrupt from the terminal is a KeyboardInterrupt

@@ -155,6 +155,7 @@ def serve(
 def _run(serving: Serving, console: Console, destination: str) -> None:
     import asyncio
 
+    from transfer.cli.garbage import collecting_rarely
     from transfer.service.logs import set_up_logging
     from transfer.service.serving import serve as run
 
@@ -163,7 +164,8 @@ def _run(serving: Serving, console: Console, destination: str) -> None:
         console.result(document, [f"listening on {url}"])
 
     set_up_logging()
-    asyncio.run(run(serving, on_listening))
+    with collecting_rarely():
+        asyncio.run(run(serving, on_listening))
 
 
 def _tls(
