@@ -159,7 +159,7 @@ def a_folder(ledger: Path) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("harm", "code", "says"),
     [
-        (read_only, 1, "ledger {}: "),
+        (read_only, 12, "ledger {}: "),
         (newer, 1, "ledger {} is of version 9999, and this program knows none after"),
         (no_database, 1, "ledger {}: it is no ledger, or damaged"),
         (another_programs, 1, "{} is another program's database"),

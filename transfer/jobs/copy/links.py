@@ -79,7 +79,11 @@ class LinkTable:
         """
         self._database.execute("INSERT OR IGNORE INTO stored_anew VALUES (?)", (path,))
         if folder := parent(path):
-            self._database.execute("INSERT OR IGNORE INTO touched VALUES (?)", (folder,))
+            self.touch(folder)
+
+    def touch(self, folder: bytes) -> None:
+        """Note that something new is in a folder whose record can come in another pass only."""
+        self._database.execute("INSERT OR IGNORE INTO touched VALUES (?)", (folder,))
 
     def is_stored_anew(self, path: bytes) -> bool:
         """Whether a path got new content, in this pass or one before."""

@@ -18,7 +18,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transfer.core.paths import parent
 from transfer.core.records import Directory, File, Hardlink, Symlink
@@ -68,10 +68,16 @@ class PlanCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder that is on the device already."""
+    """A folder that is on the device already.
+
+    Attributes:
+        is_passed: a file in it was given out to be compared, and is stored if it differs: a record of the
+            folder would come too late in this pass.
+    """
 
     path: bytes
     status: Stat
+    is_passed: bool = False
 
 
 class Plan:
@@ -193,7 +199,10 @@ class Plan:
         self, path: bytes, status: os.stat_result, known_blake3: str, known_reason: str
     ) -> Iterator[Work]:
         self.counts.bytes += status.st_size
-        if not known_blake3:
+        if known_blake3:
+            self._drop_kept(path)
+            self._kept = [replace(folder, is_passed=True) for folder in self._kept]
+        else:
             yield from self._record_folders(path)
         if status.st_size <= self._rules.small_limit_bytes:
             yield from self._put(path, ReadFile(_name(path), known_blake3, known_reason), status.st_size)
@@ -244,6 +253,9 @@ class Plan:
         self._drop_kept(path)
         kept, self._kept = self._kept, []
         for folder in kept:
+            if folder.is_passed:
+                self._links.touch(folder.path)
+                continue
             yield from self._put(folder.path, PutDirectory(_name(folder.path), folder.status), 0)
 
     def _drop_kept(self, path: bytes) -> None:
