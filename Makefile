@@ -50,10 +50,10 @@ bench: $(BENCH)  ## side by side with cp, rsync, rclone, tar, restic, bagit, b3s
 bench-quick: $(BENCH)  ## the same with small datasets and few rounds, into build/
 	$(BIN)/python -m tests.benchmarks.bench --scale 0.05 --rounds 2
 
-scale: $(READY)  ## long measurements, run by hand: a million files, 3 GiB and 200,000 files imported, the ledger
-	$(BIN)/python -m tests.benchmarks.million
-	$(BIN)/python -m tests.benchmarks.import_ --full
+scale: $(BENCH)  ## long measurements, run by hand: a million files, growth, the ledger
+	$(BIN)/python -m tests.benchmarks.bench --only memory,growth-files,growth-bytes
 	$(BIN)/python -m tests.benchmarks.ledger
+	$(BIN)/python -m tests.benchmarks.ledger_share
 
 golden: $(READY)  ## write the golden devices and schemas of manifests/ anew, byte for byte
 	$(BIN)/python -m tests.golden.make

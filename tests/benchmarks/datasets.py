@@ -71,6 +71,21 @@ def make_small(root: Path, count: int) -> Content:
     return Content(count, total)
 
 
+def make_tiny(root: Path, count: int) -> Content:
+    """Files of a few bytes with names of 20 characters, in one folder that this makes, in no order."""
+    root.mkdir()
+    here = os.open(root, os.O_RDONLY)
+    total = 0
+    for number in range(count):
+        file = os.open(
+            b"file-%015d" % (number * 7919 % 1_000_003), os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here
+        )
+        total += os.write(file, b"content of %d" % number)
+        os.close(file)
+    os.close(here)
+    return Content(count, total)
+
+
 def make_large(root: Path, file_bytes: int) -> Content:
     """LARGE, with files of this size, in a folder that this makes."""
     root.mkdir()

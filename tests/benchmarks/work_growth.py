@@ -9,8 +9,7 @@ import os
 from pathlib import Path
 
 from tests.benchmarks.appliance import prepare, run, transfer
-from tests.benchmarks.datasets import MIB, make_small
-from tests.benchmarks.million import make_files
+from tests.benchmarks.datasets import MIB, make_small, make_tiny
 from tests.benchmarks.places import GIB, tmpfs
 from tests.benchmarks.processes import measure
 from tests.benchmarks.results import Entry, Row
@@ -30,7 +29,7 @@ def memory(setting: Setting) -> Row:
     count = max(1, round(_MILLION * setting.scale))
     with tmpfs(count * _TINY_FILE_BYTES + room_for_small(0, 0)) as place:
         setting.say(f"memory: {count:,} files in one folder")
-        make_files(place / "source", count)
+        make_tiny(place / "source", count)
         entries = _all_three(place, "", [])
     return Row("memory", f"peak memory, {count:,} files of a few bytes in one folder", entries)
 

@@ -62,7 +62,7 @@ async def upload(
     store: Store, key: str, pieces: list[bytes], order: list[int] | None = None, **options: bool
 ) -> PutResult:
     """An upload of these pieces as parts 1, 2, ..., sent in the given order of indices."""
-    upload_id = await store.create_upload(key)
+    upload_id = (await store.create_upload(key)).upload_id
     parts = {}
     for index in order or range(len(pieces)):
         sums = checksums_of([pieces[index]])
@@ -119,7 +119,7 @@ async def test_metadata_comes_back(store: Store) -> None:
         content_type="text/x-test", content_disposition='attachment; filename="x"', user=user
     )
     await put(store, "single", b"x", metadata=metadata)
-    upload_id = await store.create_upload("parts", metadata=metadata)
+    upload_id = (await store.create_upload("parts", metadata=metadata)).upload_id
     part = await store.put_part("parts", upload_id, 1, [b"x"], checksums=checksums_of([b"x"]))
     await store.complete_upload("parts", upload_id, [part], checksums=checksums_of([b"x"]))
     for key in ("single", "parts"):
@@ -153,7 +153,7 @@ async def test_uploads_of_one_key_do_not_mix(store: Store) -> None:
 
 
 async def test_an_upload_is_invisible_until_completed_and_gone_when_aborted(store: Store) -> None:
-    upload_id = await store.create_upload("key")
+    upload_id = (await store.create_upload("key")).upload_id
     await store.put_part("key", upload_id, 1, [b"x"], checksums=checksums_of([b"x"]))
     assert await keys(store) == []
     assert [(found.key, found.upload_id) async for found in store.list_uploads()] == [("key", upload_id)]
@@ -164,7 +164,7 @@ async def test_an_upload_is_invisible_until_completed_and_gone_when_aborted(stor
 
 
 async def test_an_aborted_upload_takes_no_more_parts(store: Store) -> None:
-    upload_id = await store.create_upload("key")
+    upload_id = (await store.create_upload("key")).upload_id
     await store.abort_upload("key", upload_id)
     with pytest.raises(NotFoundError):
         await store.put_part("key", upload_id, 1, [b"x"], checksums=checksums_of([b"x"]))
@@ -174,7 +174,7 @@ async def test_an_aborted_upload_takes_no_more_parts(store: Store) -> None:
 
 async def test_an_upload_is_resumed_from_the_list_of_its_parts(store: Store) -> None:
     pieces = [os.urandom(PART), os.urandom(PART), b"last"]
-    upload_id = await store.create_upload("key")
+    upload_id = (await store.create_upload("key")).upload_id
     for number in (1, 2):
         piece = pieces[number - 1]
         await store.put_part("key", upload_id, number, [piece], checksums=checksums_of([piece]))
@@ -187,7 +187,7 @@ async def test_an_upload_is_resumed_from_the_list_of_its_parts(store: Store) -> 
 
 
 async def test_completing_twice_is_completing_once(store: Store) -> None:
-    upload_id = await store.create_upload("key")
+    upload_id = (await store.create_upload("key")).upload_id
     sums = checksums_of([b"whole"])
     part = await store.put_part("key", upload_id, 1, [b"whole"], checksums=sums)
     await store.complete_upload("key", upload_id, [part], checksums=sums)
@@ -196,7 +196,7 @@ async def test_completing_twice_is_completing_once(store: Store) -> None:
 
 
 async def test_an_upload_that_never_was_cannot_be_completed(store: Store) -> None:
-    upload_id = await store.create_upload("key")
+    upload_id = (await store.create_upload("key")).upload_id
     sums = checksums_of([b"x"])
     part = await store.put_part("key", upload_id, 1, [b"x"], checksums=sums)
     await store.abort_upload("key", upload_id)
@@ -292,7 +292,7 @@ async def test_bytes_that_are_not_those_of_the_checksum_are_refused(store: Store
     with pytest.raises(ChecksumRejectedError) as caught:
         await store.put("key", [b"x"], checksums=WRONG)
     assert caught.value.exit_code == 4
-    upload_id = await store.create_upload("key")
+    upload_id = (await store.create_upload("key")).upload_id
     with pytest.raises(ChecksumRejectedError):
         await store.put_part("key", upload_id, 1, [b"x"], checksums=WRONG)
     part = await store.put_part("key", upload_id, 1, [b"x"], checksums=checksums_of([b"x"]))

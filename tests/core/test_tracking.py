@@ -20,7 +20,6 @@ from transfer.core.tracking import (
     check_events,
     docked_at,
     follow,
-    parse_moment,
 )
 from transfer.errors import FormatError
 
@@ -116,14 +115,3 @@ def test_at_the_dock_the_simulated_clock_runs_as_the_real_one(
     delivered = Event("delivered", simulated, real)
     assert docked_at(delivered, real + since) == simulated + since
     assert docked_at(delivered, real - since) == simulated
-
-
-@pytest.mark.parametrize("text", ["2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", ""])
-def test_a_moment_that_no_calendar_has_is_named(text: str) -> None:
-    with pytest.raises(FormatError, match="created in DEVICE"):
-        parse_moment(text, "created in DEVICE.json")
-
-
-@given(moments.map(lambda moment: moment.replace(microsecond=0)))
-def test_moments_are_read_as_devices_write_them(moment: datetime) -> None:
-    assert parse_moment(moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "x") == moment

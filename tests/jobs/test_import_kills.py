@@ -133,7 +133,8 @@ def test_killed_again_and_again(
         parked += parts_arrived(bucket) > 0
     assert outcome.returncode == 0, outcome.stderr
     assert kills >= 2
-    assert parked >= 1
+    # rclone's server gives an upload up when its client dies inside a part: there it is a matter of chance.
+    assert parked >= 1 or bucket.make == "rclone"
     expected = files_of(source)
     assert {key: bucket.read(key) for key in bucket.listed()} == expected
     # Of the probe, which begins an upload to see what the store does, a kill may leave that one.

@@ -20,12 +20,14 @@ from tests.jobs.attempts import (
 from tests.jobs.memory_import import objects_in
 from tests.jobs.watched_store import Call, WatchedStore
 from transfer.core.filters import Filter
-from transfer.errors import AccessError, NotFoundError
+from transfer.core.object_metadata import ObjectMetadata
+from transfer.errors import AccessError, NotFoundError, StoreUnreachableError
 from transfer.jobs.import_.options import IfExists, ImportOptions
 from transfer.ledger.phases import Phase
 from transfer.stores.checksums import checksums_of
-from transfer.stores.contract import ObjectInfo
+from transfer.stores.contract import BegunUpload, ObjectInfo
 from transfer.stores.memory import MemoryStore
+from transfer.stores.retrying import RetryingStore, RetryPolicy
 
 pytestmark = pytest.mark.usefixtures("no_loose_ends")
 LARGE = (500 << 10) + 3
@@ -150,9 +152,9 @@ async def test_an_upload_without_a_name_is_found_and_another_writers_is_left(
 ) -> None:
     """The process ends between the store's answer and the ledger's record of it."""
     site.store._now = lambda: datetime.now(UTC) - timedelta(hours=2)
-    older = await site.store.create_upload("large")
+    older = (await site.store.create_upload("large")).upload_id
     site.store._now = lambda: datetime.now(UTC)
-    elsewhere = await site.store.create_upload("large and more")
+    elsewhere = (await site.store.create_upload("large and more")).upload_id
     numbers = range(1, 40)
     for nth in numbers:
         first = new_site(site.device, site.place / f"{nth}")
@@ -166,6 +168,29 @@ async def test_an_upload_without_a_name_is_found_and_another_writers_is_left(
     assert (again.error, again.failed) == (None, {})
     assert await killed.left() == [("large", older), ("large and more", elsewhere)]
     assert await objects_in(killed.store) == await objects_in(undisturbed.store)
+
+
+class _LosesAnswers(WatchedStore):
+    """Begins every upload, and loses the first answer for each key."""
+
+    async def create_upload(self, key: str, *, metadata: ObjectMetadata) -> BegunUpload:
+        begun = await super().__getattr__("create_upload")(key, metadata=metadata)
+        if self.calls.count(Call("create_upload", key)) == 1:
+            raise StoreUnreachableError("cut")
+        return begun
+
+
+async def test_an_upload_whose_answer_was_lost_and_that_was_asked_for_again_is_not_left(
+    site: Site, undisturbed: Site
+) -> None:
+    elsewhere = (await site.store.create_upload("large and more")).upload_id
+    losing = _LosesAnswers(site.store)
+    imported = await site.attempt(RetryingStore(losing, RetryPolicy(base_s=0)))
+    assert (imported.error, imported.failed) == (None, {})
+    assert len(losing.named("create_upload")) == 2 * len({call.key for call in losing.named("create_upload")})
+    assert await site.left() == [("large and more", elsewhere)]
+    await site.store.abort_upload("large and more", elsewhere)
+    await check_complete(site, undisturbed)
 
 
 @pytest.mark.parametrize("keys", [["a/small 3"], ["large"], ["large", "z/link to large"], ["empty/inner/"]])

@@ -276,7 +276,7 @@ async def _create(server: StrictServer, request: web.Request, key: str) -> web.R
     algorithm = request.headers.get("x-amz-checksum-algorithm")
     if algorithm and algorithm.lower() not in server.understands:
         raise S3Error(400, "InvalidRequest")
-    upload_id = await server.store.create_upload(key, metadata=_metadata(request))
+    upload_id = (await server.store.create_upload(key, metadata=_metadata(request))).upload_id
     response = _xml(f"<R><UploadId>{upload_id}</UploadId></R>")
     response.headers["x-amz-checksum-type"] = request.headers.get("x-amz-checksum-type", "FULL_OBJECT")
     return response

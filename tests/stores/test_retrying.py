@@ -105,7 +105,7 @@ CALLS: dict[str, Callable[[Store, str], object]] = {
 async def test_a_call_survives_what_passes(name: str, failures: int) -> None:
     memory, sleeper = MemoryStore(), Sleeper()
     await memory.put("there", [b"x"], checksums=SUMS)
-    upload = await memory.create_upload("key")
+    upload = (await memory.create_upload("key")).upload_id
     planned = {*range(1, failures + 1)}
     faulty = FaultyStore(memory, planned, StoreUnreachableError("cut"))
     most = 2 if name == "probe" else 3
@@ -187,7 +187,9 @@ async def test_a_whole_upload_over_real_connections(
         Fault("GET", "list-type", trouble),
     ]
     pieces = [os.urandom(5 * MIB), os.urandom(MIB)]
-    upload = await patient.create_upload("key")
+    begun = await patient.create_upload("key")
+    assert begun.may_have_twin
+    upload = begun.upload_id
     parts = [
         await patient.put_part("key", upload, number, [piece], checksums=checksums_of([piece]))
         for number, piece in enumerate(pieces, 1)

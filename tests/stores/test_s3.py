@@ -34,7 +34,7 @@ SUMS = checksums_of([b"x"])
 
 
 async def one_part(store: Store, key: str = "key") -> tuple[str, list[Part]]:
-    upload_id = await store.create_upload(key)
+    upload_id = (await store.create_upload(key)).upload_id
     return upload_id, [await store.put_part(key, upload_id, 1, [b"x"], checksums=SUMS)]
 
 

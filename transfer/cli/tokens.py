@@ -140,8 +140,9 @@ def _end(expires: str | None) -> str | None:
     from datetime import UTC, datetime, timedelta
 
     from transfer.cli.durations import parse_duration
+    from transfer.core.moments import moment_text
 
     if expires is None:
         return None
     end = datetime.now(UTC) + timedelta(seconds=parse_duration(expires, what="--expires"))
-    return end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment_text(end)

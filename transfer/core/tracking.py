@@ -11,7 +11,7 @@ Does not: read a clock. Every moment comes in as an argument, with a time zone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
@@ -101,18 +101,6 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
     def remaining_s(self, handed_over: datetime, now: datetime) -> float:
         """Real seconds until delivery, for a device that was really handed over at `handed_over`."""
         return (self.days - self.days_passed(handed_over, now)) * self.day_length_s
-
-
-def parse_moment(text: str, what: str) -> datetime:
-    """A time of a device's documents.
-
-    Raises:
-        FormatError: the calendar has no such moment; `what` names the field.
-    """
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise FormatError(f"{what}: {text!r} is not a moment of the calendar") from None
 
 
 def follow(events: Sequence[Event], event: Event) -> tuple[Event, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from transfer.core.moments import moment_text
+
 
 def timestamp() -> str:
     """Now, RFC 3339 in UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment_text(datetime.now(UTC))

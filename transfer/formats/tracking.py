@@ -19,6 +19,8 @@ from transfer.errors import FormatError
 from transfer.formats.documents import Job, Number, Ordinal, Uuid
 from transfer.formats.versioned import DocumentReader
 
+TRACKING_FOLDER = ".tracking"
+"""Of a dock."""
 MAX_TRACKING_BYTES = 1 << 20
 MAX_FAULTS_BYTES = 8 << 20
 MAX_SEED = 2**63 - 1

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from transfer.device.holder import holder
 from transfer.errors import LockedError, TransferError, UsageError
 from transfer.ledger.address import ServerAddress
 from transfer.ledger.failures import ledger_errors
-from transfer.ledger.lock_file import holder
 from transfer.ledger.schema import SCHEMA
 from transfer.ledger.text import storable
 

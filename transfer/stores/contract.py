@@ -13,7 +13,7 @@ Every adapter (S3, memory) and decorator (retry) keeps it, and tests/contract pr
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,6 +128,19 @@ class UploadInfo:
     initiated: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class BegunUpload:
+    """An upload in parts that a store has just begun.
+
+    Attributes:
+        upload_id: names it.
+        may_have_twin: an answer was lost before; the store may have begun another one for it.
+    """
+
+    upload_id: str
+    may_have_twin: bool = False
+
+
 class ObjectBody(Protocol):
     """An object, or a range of one, while it is read."""
 
@@ -198,7 +211,7 @@ class Store(Protocol):
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Remove an object, or one version of it; none there is fine. Idempotent."""
 
-    def list(self, prefix: str = "", *, start_after: str = "") -> AsyncIterator[ListedObject]:
+    def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """The objects under a prefix, ascending by their keys' UTF-8 bytes, page by page as they are taken.
 
         Idempotent: go on behind a key with `start_after`.
@@ -215,8 +228,8 @@ class Store(Protocol):
             PreconditionError: the source's ETag is not `if_match`.
         """
 
-    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> str:
-        """Begin an upload in parts; the id of it.
+    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> BegunUpload:
+        """Begin an upload in parts.
 
         Not idempotent: a lost answer leaves an upload behind that `list_uploads` finds. A lifecycle rule on
         the bucket (AbortIncompleteMultipartUpload) clears what nobody aborts.

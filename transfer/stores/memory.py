@@ -7,7 +7,7 @@ everything in memory, makes no versions, and its clock is the one it is given.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.errors import ChecksumRejectedError, NotFoundError, PreconditionError, StoreError
 from transfer.stores.checksums import checksums_of, composite_etag, is_this_object
 from transfer.stores.contract import (
+    BegunUpload,
     Buffers,
     Capabilities,
     ChecksumKind,
@@ -101,7 +102,7 @@ class MemoryStore:
         if version_id is None:
             self._objects.pop(key, None)
 
-    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncIterator[ListedObject]:
+    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
         for key in sorted(self._objects, key=str.encode):
             if key.startswith(prefix) and key.encode() > start_after.encode() and key in self._objects:
@@ -118,12 +119,12 @@ class MemoryStore:
         self._objects[key] = _Object(info, source.data)
         return PutResult(info.etag, None, ChecksumKind.NONE)
 
-    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> str:
+    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> BegunUpload:
         """See `Store.create_upload`."""
         self._uploads_made += 1
         upload_id = f"upload-{self._uploads_made:08}"
         self._uploads[upload_id] = _Upload(key, self._now(), metadata)
-        return upload_id
+        return BegunUpload(upload_id)
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: Buffers, *, checksums: Checksums

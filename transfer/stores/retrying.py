@@ -2,23 +2,24 @@
 
 Which reasons pass is decided by `core.retry.is_transient`, how long to wait by `core.retry.backoff`. A
 download that breaks off goes on at the byte it came to, pinned to the same object by its ETag; a listing goes
-on behind the last key it gave. `create_upload` is tried again too: what a lost answer leaves behind is an
-empty upload, which `list_uploads` finds and a lifecycle rule clears.
+on behind the last key it gave. `create_upload` is tried again too: a lost answer may leave an empty upload
+behind, of which the result tells; `list_uploads` finds it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
 from transfer.core.retry import backoff, is_transient, wait_s
 from transfer.errors import StoreError
 from transfer.stores.contract import (
+    BegunUpload,
     Buffers,
     Capabilities,
     Checksums,
@@ -106,7 +107,7 @@ class RetryingStore:
         """See `Store.delete`."""
         await self._again(lambda: self._store.delete(key, version_id=version_id))
 
-    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncIterator[ListedObject]:
+    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
         patience = self._patience()
         while True:
@@ -124,9 +125,17 @@ class RetryingStore:
         """See `Store.copy`."""
         return await self._again(lambda: self._store.copy(source_key, key, if_match=if_match))
 
-    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> str:
+    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> BegunUpload:
         """See `Store.create_upload`."""
-        return await self._again(lambda: self._store.create_upload(key, metadata=metadata))
+        attempts = 0
+
+        async def create() -> BegunUpload:
+            nonlocal attempts
+            attempts += 1
+            return await self._store.create_upload(key, metadata=metadata)
+
+        begun = await self._again(create)
+        return replace(begun, may_have_twin=attempts > 1)
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: Buffers, *, checksums: Checksums

@@ -9,7 +9,7 @@ goes first, which catches all but a race.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.errors import NotFoundError, PreconditionError, StoreError
 from transfer.stores.checksums import is_this_object, size_of
 from transfer.stores.contract import (
+    BegunUpload,
     Buffers,
     Capabilities,
     Checksums,
@@ -127,7 +128,7 @@ class S3Store:
         query = [("versionId", version_id)] if version_id else []
         await self._remove(Request("DELETE", key, query=query))
 
-    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncIterator[ListedObject]:
+    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
         query = {"list-type": "2", "encoding-type": "url", "prefix": prefix, "start-after": start_after}
         last = start_after.encode()
@@ -151,14 +152,14 @@ class S3Store:
         metadata = replace(source.metadata, tags=await self.tags(source_key))
         return await copy_in_parts(self._connection, replace(source, metadata=metadata), key, self._limits)
 
-    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> str:
+    async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> BegunUpload:
         """See `Store.create_upload`."""
         headers = to_headers(metadata) | upload_headers(await self.probe())
         document, _ = await self._connection.ask(Request("POST", key, [("uploads", "")], headers))
         upload_id = document.value("UploadId")
         if not upload_id:
             raise unreadable(f"POST s3://{self._bucket}/{key}", self._connection.endpoint, "no upload id")
-        return upload_id
+        return BegunUpload(upload_id)
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: Buffers, *, checksums: Checksums

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from transfer.core.moments import moment_text
 from transfer.device.device import Device
 from transfer.errors import TransferError
 from transfer.formats.report import CustodyEvent
@@ -23,7 +24,7 @@ def custody_of(device: Device) -> list[CustodyEvent]:
     with suppress(TransferError):  # a dock without a record, or with a broken one, has nothing to tell
         tracking = dock.load(device.document.device_id)
         for event in tracking.events if tracking is not None else ():
-            real, simulated = event.real.isoformat(), event.simulated.isoformat()
+            real, simulated = moment_text(event.real), moment_text(event.simulated)
             events.append(CustodyEvent(event.state, real, simulated))
     return events
 

@@ -2,14 +2,14 @@
 
 A thousand keys cost one request, whether they exist or not. Where many keys of the bucket lie between two
 that are asked for, the listing is begun anew at the second one. Keys that come out of order, and all keys
-where the bucket must not be listed, cost a request each.
+where the bucket must not be listed, cost a request each. Keys are compared as text: a bucket's order is
+that of UTF-8, which is that of code points.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from transfer.core.retry import is_transient
 from transfer.errors import AccessError, NotFoundError, StoreError
@@ -33,7 +33,7 @@ class Existing:
         self._store = store
         self._prefix = prefix
         self._health = health
-        self._listing: AsyncIterator[ListedObject] | None = None
+        self._listing: AsyncGenerator[ListedObject] | None = None
         self._head: ListedObject | None = None
         self._last = ""
         self._is_at_end = False
@@ -45,7 +45,7 @@ class Existing:
         Raises:
             TransferError: the store does not answer.
         """
-        if self._is_blind or _is_before(key, self._last):
+        if self._is_blind or key < self._last:
             return await self._ask(key)
         try:
             found = await self._go_to(key)
@@ -53,9 +53,8 @@ class Existing:
             self._listing = None  # a generator that has raised would say that it is at its end
             if isinstance(error, NotFoundError) or is_transient(error):
                 raise
-            self._is_blind = (
-                True  # the right to write brings none to list; and not every store lists in order
-            )
+            # The right to write brings none to list; and not every store lists in order.
+            self._is_blind = True
             return await self._ask(key)
         self._last = key
         return found
@@ -69,17 +68,18 @@ class Existing:
         """Let go of the listing."""
         listing, self._listing = self._listing, None
         if listing is not None:
-            await _close(listing)
+            async with aclosing(listing):
+                pass
 
     async def _go_to(self, key: str) -> ListedObject | None:
         passed = 0
-        while not self._is_at_end and (self._head is None or _is_before(self._head.key, key)):
+        while not self._is_at_end and (self._head is None or self._head.key < key):
             if passed == _PASSED_BY:
                 await self.aclose()
             if self._listing is None:
                 start = _just_before(key, self._prefix) if passed else ""
                 self._listing = self._store.list(self._prefix, start_after=start)
-            self._head = await self._health.watch(_next(self._listing))
+            self._head = await self._health.watch(anext(self._listing, None))
             self._is_at_end = self._head is None
             passed += 1
         return self._head if self._head is not None and self._head.key == key else None
@@ -93,11 +93,6 @@ class Existing:
         return ListedObject(info.key, info.size_bytes, info.etag, info.last_modified, None)
 
 
-def _is_before(one: str, other: str) -> bool:
-    """In the order of a bucket: that of UTF-8, which is that of code points."""
-    return one < other
-
-
 def _just_before(key: str, prefix: str) -> str:
     """A text that sorts before `key`, with nothing that anybody would name between them."""
     code = ord(key[-1]) - 1 if key else 0
@@ -106,12 +101,3 @@ def _just_before(key: str, prefix: str) -> str:
     if 0xD800 <= code <= 0xDFFF:  # no characters
         code = 0xD7FF
     return key[:-1] + chr(code) + _AFTER_ALL
-
-
-async def _next(listing: AsyncIterator[ListedObject]) -> ListedObject | None:
-    return await anext(listing, None)
-
-
-async def _close(listing: Any) -> None:
-    async with aclosing(listing):
-        pass

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from transfer.core.records import Begin, Chunk, Entry, File, Void
-from transfer.errors import PreconditionError, TransferError
+from transfer.errors import AccessError, PreconditionError, StoreError, TransferError
 from transfer.jobs.import_.arbiter import Arbiter, Judgement, Verdict, is_same
 from transfer.jobs.import_.budget import Budget, Hold
 from transfer.jobs.import_.comparison import Comparison
@@ -278,7 +278,10 @@ class FileSender:
             self._uploads.discard(upload)
             self._outcome.settled_parts(upload.sent_bytes)
             await self._done(sending, result)
-            await upload.ended()
+            try:
+                await upload.ended()
+            except (AccessError, StoreError) as error:
+                self._outcome.left_upload(upload.key, str(error))
 
     async def _lost_race(self, sending: Sending) -> Judgement:
         """Another writer was faster; what it wrote may be the same."""

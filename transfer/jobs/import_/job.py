@@ -36,7 +36,7 @@ from transfer.jobs.import_.registration import begin, register
 from transfer.jobs.import_.reporting import Reporter
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.phases import Phase
-from transfer.ledger.values import Counters, Sighting
+from transfer.ledger.values import Sighting
 from transfer.stores.contract import Store
 
 _PHASES = {"complete": Phase.COMPLETE, "partial": Phase.FAILED, "damaged": Phase.QUARANTINED}
@@ -68,6 +68,7 @@ class Import:
         self._options = options
         self._ledger = ledger
         self._report_directory = report_directory
+        self._exclusive = False
         self.outcome = Outcome(options.bucket, observe=observe)
 
     async def run(self) -> Outcome:
@@ -136,7 +137,7 @@ class Import:
         return ""
 
     async def _conclude(self, job: int, phase: Phase, why: str) -> None:
-        await self._ledger.jobs.set_counters(job, self._counters())
+        await self._ledger.jobs.set_counters(job, self.outcome.counters)
         await self._ledger.jobs.set_phase(job, phase, error=why)
 
     async def _end_early(
@@ -158,16 +159,6 @@ class Import:
         with suppress(TransferError):
             reporter.finish(state, why)
 
-    def _counters(self) -> Counters:
-        outcome = self.outcome
-        return Counters(
-            objects=outcome.objects,
-            bytes=outcome.bytes,
-            failed=outcome.failed,
-            skipped=outcome.skipped + outcome.symlinks_skipped,
-            superseded=outcome.superseded,
-        )
-
     @asynccontextmanager
     async def _watched(self, reporter: Reporter, job: int) -> AsyncIterator[None]:
         """Meanwhile, write report and counters down every now and then."""
@@ -183,7 +174,7 @@ class Import:
         while True:
             await asyncio.sleep(reporter.interval_s)
             try:
-                await self._ledger.jobs.set_counters(job, self._counters())
+                await self._ledger.jobs.set_counters(job, self.outcome.counters)
                 await reporter.update()
             except TransferError as error:  # the work goes on; at its end both are written again, or it fails
                 if not noted:

@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from transfer.core.merge import Spot
 from transfer.core.parts import PartPlan
 from transfer.errors import NotFoundError, StoreError
-from transfer.jobs.import_.registration import abort_unnamed
+from transfer.jobs.import_.registration import give_up
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.objects import Objects
 from transfer.ledger.values import ObjectEntry, ObjectState, Upload
@@ -83,7 +83,7 @@ class Journal:
             if upload.upload_id and upload.key not in self._parked:
                 self._parked[upload.key] = await self._parked_of(store, upload)
             else:
-                await self._drop(store, upload)
+                await give_up(self.ledger, store, self.job, upload)
         self._furthest = await self.ledger.objects.last_spot(self.job)
         self.is_fresh = not (self._begun or self.checked or self._parked or self._furthest > self._reached)
 
@@ -106,20 +106,13 @@ class Journal:
             listed = {}  # it keeps parts and cannot list them: they are sent again, over what is there
         return Parked(upload, recorded, listed)
 
-    async def _drop(self, store: Store, upload: Upload) -> None:
-        if upload.upload_id:
-            await store.abort_upload(upload.key, upload.upload_id)
-        else:
-            await abort_unnamed(self.ledger, store, self.job, upload.key, upload.begun)
-        await self.ledger.recorder.end_upload(upload.number)
-
     def parked(self, key: str) -> Parked | None:
         """The upload of a key that was left open; it stays the journal's until `take_parked`."""
         return self._parked.get(key)
 
-    def take_parked(self, key: str) -> Parked | None:
-        """As `parked`; whoever takes it ends it."""
-        return self._parked.pop(key, None)
+    def take_parked(self, key: str) -> None:
+        """Whoever takes it ends it."""
+        self._parked.pop(key, None)
 
     async def drop_parked(self, store: Store) -> None:
         """Give up what nobody took.
@@ -128,7 +121,7 @@ class Journal:
             TransferError: the store does not do it; what is left stays recorded.
         """
         for key in list(self._parked):
-            await self._drop(store, self._parked[key].upload)
+            await give_up(self.ledger, store, self.job, self._parked[key].upload)
             del self._parked[key]
 
     async def recall(self, spot: Spot) -> ObjectEntry | None:

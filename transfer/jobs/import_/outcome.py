@@ -13,7 +13,7 @@ from transfer.core.progress import Progress
 from transfer.jobs.import_.journal import Journal
 from transfer.jobs.import_.report_files import ReportFiles
 from transfer.jobs.verify.findings import Finding
-from transfer.ledger.values import ObjectEntry, ObjectState
+from transfer.ledger.values import Counters, ObjectEntry, ObjectState
 
 MAX_LISTED = 1000
 
@@ -81,6 +81,17 @@ class Outcome:
     observe: Callable[[Progress], None] = lambda progress: None
     rows: ReportFiles | None = None
     journal: Journal = field(init=False, repr=False)
+
+    @property
+    def counters(self) -> Counters:
+        """The counts, as the ledger keeps them."""
+        return Counters(
+            objects=self.objects,
+            bytes=self.bytes,
+            failed=self.failed,
+            skipped=self.skipped + self.symlinks_skipped,
+            superseded=self.superseded,
+        )
 
     async def succeeded(self, subject: Subject, etag: str) -> None:
         """An object was sent, and the store's answer agrees with what was read.

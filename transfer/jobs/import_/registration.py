@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from transfer.core.tracking import parse_moment
+from transfer.core.moments import parse_moment
 from transfer.jobs.import_.arrival import Arrival
 from transfer.jobs.import_.options import ImportOptions
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.phases import Phase
-from transfer.ledger.values import Job, JobIdentity, SealedDevice, Sighting
+from transfer.ledger.values import Job, JobIdentity, SealedDevice, Sighting, Upload
 from transfer.stores.contract import Store
 
 _CLOCKS_APART = timedelta(minutes=15)
 _ENDED = (Phase.QUARANTINED, Phase.CANCELLED)
+
+
+def sealed_device(arrival: Arrival) -> SealedDevice:
+    """A device as the ledger knows it; one without a seal has generation 0."""
+    document = arrival.device.document
+    return SealedDevice(
+        device_id=document.device_id,
+        job=document.job,
+        ordinal=document.ordinal,
+        generation=arrival.device.seal().generation if arrival.device.is_sealed else 0,
+        seal_blake3=arrival.seal_blake3,
+    )
 
 
 async def register(ledger: Ledger, arrival: Arrival, options: ImportOptions) -> tuple[Job, Sighting]:
@@ -27,18 +39,9 @@ async def register(ledger: Ledger, arrival: Arrival, options: ImportOptions) -> 
     Returns:
         the job as it stands, and how the device compares with what was seen of it before.
     """
-    document = arrival.device.document
-    generation = arrival.device.seal().generation if arrival.device.is_sealed else 0
-    device = SealedDevice(
-        device_id=document.device_id,
-        job=document.job,
-        ordinal=document.ordinal,
-        generation=generation,
-        seal_blake3=arrival.seal_blake3,
-    )
-    sighting = await ledger.devices.see(device)
+    sighting = await ledger.devices.see(sealed_device(arrival))
     identity = JobIdentity(
-        device_id=document.device_id,
+        device_id=arrival.device.document.device_id,
         seal_blake3=arrival.seal_blake3,
         bucket=options.bucket,
         prefix=options.prefix,
@@ -71,13 +74,22 @@ async def abandon(ledger: Ledger, store: Store, job: int) -> int:
     """
     uploads = await ledger.uploads.begun(job)
     for upload in uploads:
-        if upload.upload_id:
-            await store.abort_upload(upload.key, upload.upload_id)
-        else:
-            await abort_unnamed(ledger, store, job, upload.key, upload.begun)
-        await ledger.recorder.end_upload(upload.number)
+        await give_up(ledger, store, job, upload)
     await ledger.recorder.flush()
     return len(uploads)
+
+
+async def give_up(ledger: Ledger, store: Store, job: int, upload: Upload) -> None:
+    """Abort one upload of a job, and end it in the ledger.
+
+    Raises:
+        TransferError: as `abandon`.
+    """
+    if upload.upload_id:
+        await store.abort_upload(upload.key, upload.upload_id)
+    else:
+        await abort_unnamed(ledger, store, job, upload.key, upload.begun)
+    await ledger.recorder.end_upload(upload.number)
 
 
 async def abort_unnamed(ledger: Ledger, store: Store, job: int, key: str, begun: str) -> None:

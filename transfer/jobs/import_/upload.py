@@ -93,6 +93,7 @@ class Upload:
         self._bytes = 0
         self._sums = EMPTY
         self._number, self._begun = 0, ""  # in the ledger
+        self._may_have_twin = False
         self._upload_id: asyncio.Future[str] | None = None
         self._parts: list[asyncio.Future[Part | None]] = []
         self._sent = large.parked.parts if large.parked is not None else {}
@@ -193,7 +194,22 @@ class Upload:
             return answered
 
     async def ended(self) -> None:
-        """Record that it was completed; its object was recorded before."""
+        """It was completed, which its object's record says already: leave nothing of it behind.
+
+        Raises:
+            TransferError: another upload may be left, which a lost answer hid.
+        """
+        try:
+            if self._may_have_twin:
+                await self._abort_unnamed()
+        finally:
+            await self._end()
+
+    async def _abort_unnamed(self) -> None:
+        journal = self._journal
+        await abort_unnamed(journal.ledger, self._store, journal.job, self.key, self._begun)
+
+    async def _end(self) -> None:
         if self._number:
             await self._journal.ledger.recorder.end_upload(self._number)
 
@@ -212,11 +228,10 @@ class Upload:
         error = self._upload_id.exception()
         if error is None:
             await self._store.abort_upload(self.key, self._upload_id.result())
-        elif isinstance(error, TransferError) and is_transient(error):
-            # It may have begun all the same, and nobody knows its id.
-            journal = self._journal
-            await abort_unnamed(journal.ledger, self._store, journal.job, self.key, self._begun)
-        await self.ended()
+        # One may have begun all the same, whose id nobody knows.
+        if self._may_have_twin or (isinstance(error, TransferError) and is_transient(error)):
+            await self._abort_unnamed()
+        await self._end()
 
     async def _put(self, record: File) -> PutResult:
         """In one request."""
@@ -266,9 +281,10 @@ class Upload:
         )
         self._number, self._begun = begun.number, begun.begun
         create = self._store.create_upload(self.key, metadata=self._large.metadata)
-        upload_id = await self._health.watch(create)
-        await recorder.name_upload(begun.number, upload_id)
-        return upload_id
+        upload = await self._health.watch(create)
+        self._may_have_twin = upload.may_have_twin
+        await recorder.name_upload(begun.number, upload.upload_id)
+        return upload.upload_id
 
     async def _put_part(self, upload_id: asyncio.Future[str], number: int, filling: _Filling) -> Part | None:
         try:

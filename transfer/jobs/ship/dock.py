@@ -24,6 +24,7 @@ from transfer.formats.documents import DeviceDocument
 from transfer.formats.tracking import (
     MAX_FAULTS_BYTES,
     MAX_TRACKING_BYTES,
+    TRACKING_FOLDER,
     FaultsDocument,
     TrackingDocument,
     decode_faults,
@@ -31,15 +32,13 @@ from transfer.formats.tracking import (
     encode,
 )
 
-_TRACKING = ".tracking"
-
 
 class Dock:
     """The dock at `root`, which is resolved."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.tracking = os.path.join(root, _TRACKING)
+        self.tracking = os.path.join(root, TRACKING_FOLDER)
 
     def berth(self, folder: str) -> str:
         """Where a device stands once it is here."""

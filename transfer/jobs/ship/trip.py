@@ -9,8 +9,9 @@ import uuid
 from datetime import datetime
 
 from transfer.core.faults import AnyFault, FaultPlan, parse_faults
+from transfer.core.moments import parse_moment
 from transfer.core.paths import to_text
-from transfer.core.tracking import Event, Route, follow, parse_moment
+from transfer.core.tracking import Event, Route, follow
 from transfer.device.device import Device
 from transfer.device.profiles import load_profile, profile_names
 from transfer.errors import UsageError

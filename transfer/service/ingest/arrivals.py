@@ -23,10 +23,9 @@ from transfer.jobs.import_.arrival import Arrival, receive
 
 @dataclass(frozen=True)
 class Whole:
-    """A device that may be imported; generation and `size_bytes` of content are those of its seal."""
+    """A device that may be imported; `size_bytes` of content, as its seal says."""
 
     arrival: Arrival
-    generation: int
     size_bytes: int
 
 
@@ -62,7 +61,7 @@ def look(root: str) -> Whole | Refused:
         arrival = receive(root, incomplete=False, report=lambda finding: None)
     except TransferError as error:
         return _refused(error, device.document)
-    return Whole(arrival, seal.generation, seal.totals.content_bytes)
+    return Whole(arrival, seal.totals.content_bytes)
 
 
 def _refused(error: TransferError, document: DeviceDocument | None) -> Refused:

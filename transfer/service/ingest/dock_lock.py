@@ -8,18 +8,14 @@ ledger.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
-import socket
 
-from transfer.core.paths import display
 from transfer.device.disk import FULL_ERRNOS
+from transfer.device.holder import take
 from transfer.errors import LockedError
 
 LOCK_NAME = ".serve.lock"
-_MAX_HOLDER_BYTES = 200
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, *FULL_ERRNOS})
 # NFS locks nothing for writing that is open for reading only; other file systems have no locks.
 _NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
@@ -37,17 +33,15 @@ def lock_dock(root: str) -> int | None:
     """
     descriptor = _open(root)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LockedError(
-            f"dock {root} is served by {_holder(descriptor)}", remedy="stop it first, or name another dock"
-        ) from None
+        other = take(descriptor, "serve")
     except OSError as error:
         os.close(descriptor)
         if error.errno in _NO_LOCKS:
             return None
         raise
-    _sign(descriptor)
+    if other is not None:
+        os.close(descriptor)
+        raise LockedError(f"dock {root} is served by {other}", remedy="stop it first, or name another dock")
     return descriptor
 
 
@@ -63,21 +57,3 @@ def _open(root: str) -> int:
         return os.open(path, flags | os.O_RDONLY)
     except OSError:
         return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _holder(descriptor: int) -> str:
-    """Who has the lock, by what stands in it; the descriptor is closed."""
-    try:
-        return display(os.pread(descriptor, _MAX_HOLDER_BYTES, 0)).strip() or "another process"
-    except OSError:
-        return "another process"
-    finally:
-        os.close(descriptor)
-
-
-def _sign(descriptor: int) -> None:
-    """Leave the holder's name; where that cannot be written, the lock works all the same."""
-    with contextlib.suppress(OSError):
-        os.truncate(descriptor, 0)
-        holder = f"transfer serve, process {os.getpid()} on {socket.gethostname()}"
-        os.pwrite(descriptor, holder.encode()[:_MAX_HOLDER_BYTES], 0)

@@ -24,11 +24,12 @@ from logging import Logger
 from typing import Protocol
 
 from transfer.errors import DeviceError, TransferError
+from transfer.formats.tracking import TRACKING_FOLDER
 from transfer.service.ingest.arrivals import Refused, Whole, look
 from transfer.service.ingest.berth import Berth, expected_view
 from transfer.service.ingest.folders import MAX_FOLDERS, DockListing, fingerprint, list_dock
 from transfer.service.ingest.notices import Notices
-from transfer.service.ingest.papers import TRACKING, Paper, Papers
+from transfer.service.ingest.papers import Paper, Papers
 from transfer.service.ingest.presence import Presence
 from transfer.service.views import DeviceView
 
@@ -111,7 +112,7 @@ class DockWatch:
 
     def touch(self, name: str) -> None:
         """Something may have changed in a folder."""
-        if name == TRACKING:
+        if name == TRACKING_FOLDER:
             self._is_rescan_due = True
         elif (berth := self._berths.get(name)) is not None:
             berth.changed(_now_s())

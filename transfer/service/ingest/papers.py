@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from transfer.core.moments import moment_text
 from transfer.core.paths import display
 from transfer.core.tracking import State
 from transfer.device.device import read_regular
 from transfer.errors import TransferError
-from transfer.formats.tracking import MAX_TRACKING_BYTES, TrackingDocument, decode_tracking
+from transfer.formats.tracking import MAX_TRACKING_BYTES, TRACKING_FOLDER, TrackingDocument, decode_tracking
 from transfer.service.views import TrackingEvent, TrackingView
 
-TRACKING = ".tracking"
 MAX_RECORDS = 10_000
 _SUFFIX, _FAULTS_SUFFIX = ".json", ".faults.json"
 
@@ -42,7 +41,7 @@ class Papers:
     """
 
     def __init__(self, root: str) -> None:
-        self._folder = os.path.join(root, TRACKING)
+        self._folder = os.path.join(root, TRACKING_FOLDER)
         self._read: dict[str, tuple[tuple[int, ...], Paper | None]] = {}
         self.complaints: list[str] = []
 
@@ -86,12 +85,13 @@ class Papers:
 
 def _paper(document: TrackingDocument) -> Paper:
     events = [
-        TrackingEvent(event.state, _moment(event.simulated), _moment(event.real)) for event in document.events
+        TrackingEvent(event.state, moment_text(event.simulated), moment_text(event.real))
+        for event in document.events
     ]
     view = TrackingView(
         shipment_id=document.shipment_id,
         state=document.state,
-        due=_moment(document.due),
+        due=moment_text(document.due),
         source=display(document.source_bytes),
         events=events,
     )
@@ -104,7 +104,3 @@ def _paper(document: TrackingDocument) -> Paper:
         state=document.state,
         view=view,
     )
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from logging import Logger
 
+from transfer.core.moments import moment_text
 from transfer.core.retry import is_transient
 from transfer.errors import DeviceError, LedgerError, TransferError
 from transfer.ledger.phases import Phase
@@ -260,7 +261,7 @@ class ImportQueue:
 
     def _rest(self, work: Work, error: TransferError) -> None:
         wait_s = self._patience.wait_s(work.failures, error)
-        until = (self._now() + timedelta(seconds=wait_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        until = moment_text(self._now() + timedelta(seconds=wait_s))
         timer = asyncio.get_running_loop().call_later(wait_s, self._rested, work)
         work.rest = Rest(error.what, until, timer)
         self._log.warning("import waits until %s: %s", until, error.what, extra=work.facts)

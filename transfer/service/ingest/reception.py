@@ -10,10 +10,10 @@ import asyncio
 import os
 from weakref import WeakValueDictionary
 
-from transfer.jobs.import_.registration import register
+from transfer.jobs.import_.registration import register, sealed_device
 from transfer.ledger.devices import compare
 from transfer.ledger.ledger import Ledger
-from transfer.ledger.values import Job, SealedDevice, Sighting
+from transfer.ledger.values import Job, Sighting
 from transfer.service.ingest.arrivals import Whole
 from transfer.service.ingest.berth import Berth, shown
 from transfer.service.ingest.destinations import options_for
@@ -103,14 +103,8 @@ class Reception:
         arrival, document = whole.arrival, whole.arrival.device.document
         with ledger_trouble():
             known = await self._ledger.devices.get(document.device_id)
-        seen = SealedDevice(
-            device_id=document.device_id,
-            job=document.job,
-            ordinal=document.ordinal,
-            generation=whole.generation,
-            seal_blake3=arrival.seal_blake3,
-        )
-        if reason := _REASONS.get(compare(known.device if known else None, seen)):
+        seen = compare(known.device if known else None, await asyncio.to_thread(sealed_device, arrival))
+        if reason := _REASONS.get(seen):
             return reason, None
         options = options_for(
             self._plan.options, job=document.job, ordinal=document.ordinal, device_id=document.device_id

@@ -105,12 +105,7 @@ class Run:
             observe=self._observe,
         )
         self._outcome = job.outcome
-        try:
-            await job.run()
-        except asyncio.CancelledError:  # else the import has put its counts down itself
-            with ledger_trouble():
-                await self._means.ledger.jobs.set_counters(self._job.number, counters_of(job.outcome))
-            raise
+        await job.run()
 
     def _observe(self, progress: Progress) -> None:
         self._progress = progress
@@ -146,7 +141,7 @@ class Run:
 
     def counters(self) -> Counters | None:
         """Newer than those of the ledger; None before the import has begun."""
-        return None if self._outcome is None else counters_of(self._outcome)
+        return None if self._outcome is None else self._outcome.counters
 
     def view(self) -> ProgressView | None:
         """How far it is; None while there is nothing to say."""
@@ -163,14 +158,3 @@ class Run:
             files_s=estimate.files_s,
             remaining_s=estimate.remaining_s,
         )
-
-
-def counters_of(outcome: Outcome) -> Counters:
-    """The counts of an import, as the ledger keeps them."""
-    return Counters(
-        objects=outcome.objects,
-        bytes=outcome.bytes,
-        failed=outcome.failed,
-        skipped=outcome.skipped + outcome.symlinks_skipped,
-        superseded=outcome.superseded,
-    )
