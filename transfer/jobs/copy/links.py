@@ -18,12 +18,14 @@ CREATE TABLE names (
     PRIMARY KEY (volume, inode)
 ) WITHOUT ROWID;
 CREATE TABLE unread (path BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE kept (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE kept (path BLOB PRIMARY KEY, target BLOB) WITHOUT ROWID;
+CREATE TABLE stale (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE stored_anew (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE touched (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE outdated (path BLOB PRIMARY KEY) WITHOUT ROWID;
 BEGIN;
 """
+_STALE = "SELECT kept.path FROM kept JOIN stored_anew ON kept.target = stored_anew.path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,14 @@ class LinkTable:
         found = self._database.execute("SELECT 1 FROM unread WHERE path = ?", (path,))
         return found.fetchone() is not None
 
-    def keep(self, path: bytes) -> None:
-        """Note that a link to this path, recorded in an older run, was found unchanged."""
-        self._database.execute("INSERT OR IGNORE INTO kept VALUES (?)", (path,))
+    def keep(self, path: bytes, target: bytes) -> None:
+        """Note that the link at `path`, recorded in an older run, was found unchanged."""
+        self._database.execute("INSERT OR IGNORE INTO kept VALUES (?, ?)", (path, target))
+
+    def is_stale(self, path: bytes) -> bool:
+        """Whether the link at `path` was kept in the pass before, in which its target got new content."""
+        found = self._database.execute("SELECT 1 FROM stale WHERE path = ?", (path,))
+        return found.fetchone() is not None
 
     def mark_stored_anew(self, path: bytes) -> None:
         """Note that a path got new content although size and time are the old ones.
@@ -86,7 +93,7 @@ class LinkTable:
         self._database.execute("INSERT OR IGNORE INTO touched VALUES (?)", (folder,))
 
     def is_stored_anew(self, path: bytes) -> bool:
-        """Whether a path got new content, in this pass or one before."""
+        """Whether a path got new content in this pass."""
         found = self._database.execute("SELECT 1 FROM stored_anew WHERE path = ?", (path,))
         return found.fetchone() is not None
 
@@ -97,11 +104,11 @@ class LinkTable:
 
     def wants_another_pass(self) -> bool:
         """Whether links or folders were taken for unchanged that are not."""
-        query = "SELECT 1 FROM kept JOIN stored_anew USING (path) UNION ALL SELECT 1 FROM touched LIMIT 1"
-        return self._database.execute(query).fetchone() is not None
+        tables = (_STALE, "SELECT path FROM touched")
+        return any(self._database.execute(f"{found} LIMIT 1").fetchone() for found in tables)
 
     def start_pass(self, earlier: Iterable[tuple[int, int, FirstName]]) -> None:
-        """Forget the last walk, all but what was stored anew in it.
+        """Forget the last walk, all but what is to be recorded again because of what it stored anew.
 
         Args:
             earlier: names that sort before where this walk begins, as (volume, inode, name); read only when
@@ -109,8 +116,10 @@ class LinkTable:
         """
         self._earlier = earlier
         self._database.execute("DELETE FROM outdated")
+        self._database.execute("DELETE FROM stale")
         self._database.execute("INSERT INTO outdated SELECT path FROM touched")
-        for table in ("names", "unread", "kept", "touched"):
+        self._database.execute("INSERT INTO stale " + _STALE)
+        for table in ("names", "unread", "kept", "stored_anew", "touched"):
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
     def close(self) -> None:

@@ -225,8 +225,9 @@ class Plan:
         is_same = (
             isinstance(entry, Hardlink) and entry.target_bytes == first.path and _same_stat(entry, status)
         )
-        if is_same and not (known.trouble or first.is_new or self._links.is_stored_anew(first.path)):
-            self._links.keep(first.path)
+        is_outdated = self._links.is_stored_anew(first.path) or self._links.is_stale(path)
+        if is_same and not (known.trouble or first.is_new or is_outdated):
+            self._links.keep(path, first.path)
             self.counts.unchanged += 1
             return
         order = PutHardlink(
