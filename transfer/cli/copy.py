@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,38 +70,46 @@ def copy(
     no_progress: NoProgressOption = False,
 ) -> int:
     """Copy a folder to a device; the same command goes on where it stopped."""
-    import asyncio
+    from transfer.cli.garbage import collecting_rarely
+    from transfer.device.allocation import keep_large_blocks
+    from transfer.jobs.copy.process import first_worker
 
-    from transfer.jobs.copy.job import copy as run
-    from transfer.jobs.copy.options import CopyOptions
+    keep_large_blocks()
+    with nullcontext() if dry_run else first_worker() as worker:  # which loads its modules beside ours
+        import asyncio
 
-    console = Console(json=json, quiet=quiet, progress=not no_progress)
-    limit = read_bwlimit(bwlimit)
-    options = CopyOptions(
-        filter=read_filter(
-            include=include,
-            include_from=include_from,
-            exclude=exclude,
-            exclude_from=exclude_from,
-            rules=filter_,
-            rules_from=filter_from,
-            min_size=min_size,
-            max_size=max_size,
-        ),
-        workers=workers or default_workers(),
-        level=level,
-        checksum=checksum,
-        follow_links=copy_links,
-        one_file_system=one_file_system,
-        xattrs=xattrs,
-        dry_run=dry_run,
-        count_ahead=not quiet and not no_progress and sys.stderr.isatty(),
-        write_rate=(lambda: _rate(limit)) if limit is not None else None,
-    )
-    with console.progress() as show:
-        result = asyncio.run(run(source, device, options, show, lambda found: _announce(console, found)))
-    console.result(_document(result, dry_run), _lines(result, dry_run))
-    return _conclude(console, result, device, dry_run)
+        from transfer.jobs.copy.job import copy as run
+        from transfer.jobs.copy.options import CopyOptions
+
+        console = Console(json=json, quiet=quiet, progress=not no_progress)
+        limit = read_bwlimit(bwlimit)
+        options = CopyOptions(
+            filter=read_filter(
+                include=include,
+                include_from=include_from,
+                exclude=exclude,
+                exclude_from=exclude_from,
+                rules=filter_,
+                rules_from=filter_from,
+                min_size=min_size,
+                max_size=max_size,
+            ),
+            workers=workers or default_workers(),
+            level=level,
+            checksum=checksum,
+            follow_links=copy_links,
+            one_file_system=one_file_system,
+            xattrs=xattrs,
+            dry_run=dry_run,
+            count_ahead=not quiet and not no_progress and sys.stderr.isatty(),
+            write_rate=(lambda: _rate(limit)) if limit is not None else None,
+        )
+        with console.progress() as show, collecting_rarely():
+            result = asyncio.run(
+                run(source, device, options, show, lambda found: _announce(console, found), worker)
+            )
+        console.result(_document(result, dry_run), _lines(result, dry_run))
+        return _conclude(console, result, device, dry_run)
 
 
 def _rate(limit: Any) -> int | None:

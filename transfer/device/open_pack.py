@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from blake3 import blake3
 from msgspec import Struct
 
-from transfer.core.records import B, E, Frame, H
+from transfer.core.records import B, E, Frame, H, Header
 from transfer.device.disk import create_new, start_writeback, sync_directory, write_at
 from transfer.device.layout import PARTIAL_SUFFIX
 from transfer.formats import seek_table
 from transfer.formats.frames import Buffer, FrameCompressor
-from transfer.formats.segment import encode_line
+from transfer.formats.segment import SegmentBody, encode_line, encode_segment
 from transfer.formats.tar import END_OF_ARCHIVE
 
 FLUSH_BYTES = 64 << 20
@@ -92,6 +92,7 @@ class OpenPack:
         self.is_named = False
         self.is_broken = False
         self._mark: PackState | None = None
+        self._body = SegmentBody()
         self._flushed = 0
         self._end_frame = FrameCompressor(level).compress(END_OF_ARCHIVE)
         self._descriptor = create_new(path + PARTIAL_SUFFIX)
@@ -128,6 +129,8 @@ class OpenPack:
             state.file_bytes += piece.file_bytes
             state.first_path = state.first_path or piece.first_path
             state.last_path = piece.last_path
+        settled = state if mark is None else mark
+        self._body.take(state.lines, len(settled.lines))
 
     def _append_frame(self, kind: str, content_bytes: int, stored: Buffer) -> None:
         state = self.state
@@ -188,6 +191,11 @@ class OpenPack:
             self.is_broken = True
             raise
         self.is_named = True
+
+    def segment(self, header: Header) -> bytes:
+        """The segment of the sealed pack; may be asked for again, which costs more."""
+        body, self._body = self._body, SegmentBody()
+        return encode_segment(header, self.state.lines, self.state.records, body)
 
     def _close_stream(self) -> None:
         state = self.state

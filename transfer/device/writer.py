@@ -18,7 +18,6 @@ from transfer.device.disk import FULL_ERRNOS, device_errors, set_room_aside, wri
 from transfer.device.layout import PARTIAL_SUFFIX, RESERVE_NAME
 from transfer.device.open_pack import OpenPack, Piece
 from transfer.errors import DeviceFullError
-from transfer.formats.segment import encode_segment
 
 MAX_LINES_BYTES = 32 << 20
 """A pack closes when its records grow beyond this: bounds memory and the segment's size."""
@@ -155,7 +154,7 @@ class DeviceWriter:
         if not pack.is_named:
             pack.take_name()
         state = pack.state
-        segment = encode_segment(self._header(pack, run_complete), state.lines, state.records)
+        segment = pack.segment(self._header(pack, run_complete))
         write_durably(self.device.layout.segment(self.sequence), segment)
         self._pack = None
         self._in_member = state.in_member

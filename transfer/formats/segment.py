@@ -39,25 +39,43 @@ def encode_line(record: Record) -> bytes:
     return _encoder.encode(record) + b"\n"
 
 
-def encode_segment(header: Header, lines: Sequence[bytes], records: int) -> bytes:
+class SegmentBody:
+    """The compressed lines of a segment that is still growing, so that little is left to do at its end."""
+
+    def __init__(self) -> None:
+        self._stream = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
+        self._parts: list[bytes] = []
+        self._taken = 0
+
+    def take(self, lines: Sequence[bytes], count: int) -> None:
+        """Compress what is new of the first `count` blocks, which must not change any more."""
+        self._parts += map(self._stream.compress, lines[self._taken : count])
+        self._taken = max(self._taken, count)
+
+    def end(self, lines: Sequence[bytes], tail: bytes) -> list[bytes]:
+        """All of it."""
+        self.take(lines, len(lines))
+        return [*self._parts, self._stream.compress(tail), self._stream.flush()]
+
+
+def encode_segment(
+    header: Header, lines: Sequence[bytes], records: int, body: SegmentBody | None = None
+) -> bytes:
     """The whole segment file.
 
     Args:
         header: its first line.
         lines: blocks of whole lines, as `encode_line` makes them.
         records: how many lines they hold.
+        body: has taken the first of the blocks already; it is used up.
     """
     head = encode_line(header)
     digest = blake3(head)
     for block in lines:
         digest.update(block)
     tail = encode_line(End(records=records, blake3=digest.hexdigest()))
-    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-    body = compressor.compressobj()
-    parts = [compressor.compress(head)]
-    parts += [body.compress(block) for block in lines]
-    parts += [body.compress(tail), body.flush()]
-    return b"".join(parts)
+    head_frame = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(head)
+    return b"".join([head_frame, *(body or SegmentBody()).end(lines, tail)])
 
 
 def read_header(stream: BinaryIO) -> Header:
@@ -146,7 +164,7 @@ def _decode_last(block: bytes, digest: blake3, records: int) -> list[AnyRecord]:
 
 
 def _refuse_end(batch: list[AnyRecord]) -> None:
-    if any(isinstance(record, End) for record in batch):
+    if End in map(type, batch):
         raise FormatError("segment goes on behind its end record")
 
 

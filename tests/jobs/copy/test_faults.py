@@ -41,7 +41,7 @@ SMALL_PACKS = PROFILE.replace('pack_size = "512KiB"', 'pack_size = "160KiB"')
 class PoolHere:
     """Packs in the event loop's own thread."""
 
-    def __init__(self, options: PackingOptions, size: int) -> None:
+    def __init__(self, options: PackingOptions, size: int, ready: None) -> None:
         self._packer = Packer(options)
 
     async def pack(self, batch: Batch) -> Outcome:

@@ -32,6 +32,7 @@ from transfer.jobs.copy.options import CopyOptions, CopyResult
 from transfer.jobs.copy.packing import PackingOptions
 from transfer.jobs.copy.plan import Work
 from transfer.jobs.copy.pool import WorkerPool
+from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.copy.work import Batch, LargeFile, Outcome
 
 Observe = Callable[[int, bytes], None]
@@ -56,6 +57,7 @@ class CopyEngine:
         links: LinkTable,
         writer: DeviceWriter,
         observe: Observe,
+        ready: WorkerProcess | None = None,
     ) -> None:
         document = device.document
         level = options.level or document.level
@@ -64,7 +66,7 @@ class CopyEngine:
         self._links = links
         self._writer = writer
         self._observe = observe
-        self._pool = WorkerPool(packing_options(device, source, options), options.workers)
+        self._pool = WorkerPool(packing_options(device, source, options), options.workers, ready)
         self._coder = ChunkCoder(
             workers=options.workers, chunk_size_bytes=document.chunk_size_bytes, level=level
         )

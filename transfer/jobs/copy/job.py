@@ -26,6 +26,7 @@ from transfer.jobs.copy.links import LinkTable
 from transfer.jobs.copy.measure import CountAhead, make_plan, measure
 from transfer.jobs.copy.options import Announcer, CopyOptions, CopyResult, Observer
 from transfer.jobs.copy.plan import PlanCounts, Work
+from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.copy.resume import find_resume_point
 from transfer.jobs.copy.start import Start, close_open_member, open_writer
 
@@ -63,7 +64,12 @@ def check_source(source: str, device: Device) -> bytes:
 
 
 async def copy(
-    source: str, root: str, options: CopyOptions, observe: Observer, announce: Announcer
+    source: str,
+    root: str,
+    options: CopyOptions,
+    observe: Observer,
+    announce: Announcer,
+    ready: WorkerProcess | None = None,
 ) -> CopyResult:
     """Copy a folder to a device; goes on where it stopped.
 
@@ -73,6 +79,7 @@ async def copy(
         options: of the command.
         observe: told the progress now and then.
         announce: told once what was found on the device and where copying goes on.
+        ready: a worker process that was started before, to save that time.
 
     Raises:
         UsageError: the source cannot be copied there.
@@ -89,7 +96,7 @@ async def copy(
             return await asyncio.to_thread(measure, device, folder, options)
     with locked(device.layout, "copy"):
         device.refuse_if_sealed()
-        result = await _Copy(device, folder, options, observe, announce).run()
+        result = await _Copy(device, folder, options, observe, announce, ready).run()
     result.elapsed_s = time.monotonic() - started
     return result
 
@@ -98,13 +105,20 @@ class _Copy:
     """One command's copying: a pass, and another when some entries could only be settled by looking again."""
 
     def __init__(
-        self, device: Device, source: bytes, options: CopyOptions, observe: Observer, announce: Announcer
+        self,
+        device: Device,
+        source: bytes,
+        options: CopyOptions,
+        observe: Observer,
+        announce: Announcer,
+        ready: WorkerProcess | None,
     ) -> None:
         self._device = device
         self._source = source
         self._options = options
         self._observer = observe
         self._announce = announce
+        self._ready = ready
         self._result = CopyResult()
         self._links = LinkTable()
         self._counts = PlanCounts()
@@ -165,7 +179,9 @@ class _Copy:
             links=self._links,
             writer=writer,
             observe=self._observe,
+            ready=self._ready,
         )
+        self._ready = None
         if options.count_ahead:
             self._ahead = CountAhead(self._device, self._source, options, start)
         try:
