@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -34,7 +35,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
         app.callback()(lambda: None)
         app.command("end")(command)
-        monkeypatch.setattr(program, "app", app)
+        monkeypatch.setattr(program, "application", lambda command: app)
         return program.run(["end", *arguments])
 
     return run
@@ -141,12 +142,43 @@ def test_no_arguments_are_a_call_for_help(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.startswith("transfer ")
 
 
+def test_every_module_brings_the_commands_that_the_table_says() -> None:
+    for home in set(program.HOMES.values()):
+        alone = typer.Typer()
+        importlib.import_module(f"transfer.cli.{home}").register(alone)
+        names = [command.name for command in alone.registered_commands]
+        names += [group.name for group in alone.registered_groups]
+        assert names == [name for name, place in program.HOMES.items() if place == home]
+
+
+def test_the_help_of_one_command_is_that_of_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in program.HOMES:
+        assert program.run([name, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"Usage: transfer {name} ")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command loads."""
+    code = "import sys; from transfer.cli.app import run; run(sys.argv[1:]); sys.exit(' '.join(sys.modules))"
+    command = [sys.executable, "-c", code, *arguments]
+    return set(subprocess.run(command, capture_output=True, text=True, check=False).stderr.split())
+
+
 def test_help_loads_nothing_heavy() -> None:
-    code = "import sys; from transfer.cli.app import run; run(['--help']); sys.exit(str(list(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
-    assert "'transfer.cli.profiles'" in loaded
-    for module in ("aiohttp", "asyncio", "awscrt", "blake3", "botocore", "msgspec", "rich", "zstandard"):
-        assert f"'{module}'" not in loaded
+    loaded = loaded_by("--help")
+    assert "transfer.cli.profiles" in loaded
+    heavy = {"aiohttp", "asyncio", "awscrt", "blake3", "botocore", "msgspec", "rich", "sqlite3", "zstandard"}
+    assert loaded & heavy == set()
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_a_command_loads_no_other_one_and_nothing_that_it_does_without(command: str, tmp_path: Path) -> None:
+    assert program.run(["prepare", str(tmp_path), "--profile", "folder", "--job", "job", "-q"]) == 0
+    loaded = loaded_by(command, str(tmp_path), *(["--quiet"] if command == "verify" else []))
+    commands = {f"transfer.cli.{home}" for home in program.HOMES.values()}
+    assert loaded & commands == {f"transfer.cli.{program.HOMES[command]}"}
+    assert "transfer.formats.segment" in loaded
+    assert loaded & {"aiohttp", "asyncio", "awscrt", "botocore", "rich", "sqlite3"} == set()
 
 
 @pytest.mark.parametrize(

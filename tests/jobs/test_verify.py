@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ from tests.golden.model import Tampered
 from tests.jobs.shipment import copy_to, make_device, transfer, write_profile
 from tests.tools import require_tool
 from transfer.device import raw_read
-from transfer.jobs.verify import records
+from transfer.device.device import open_device
+from transfer.jobs.verify import frames
 from transfer.jobs.verify.findings import CODES, Finding
+from transfer.jobs.verify.job import verify as run_verify
+from transfer.jobs.verify.records import RecordCheck
+from transfer.jobs.verify.stored import expected_files
 
 SIZES = {"pack_size": "512KiB", "chunk_size": "64KiB", "batch_size": "64KiB"}
 MODES = [(), ("--deep",)]
@@ -221,11 +226,31 @@ def test_a_device_that_is_taken_away_is_no_finding(
 
     open_past_cache = raw_read.open_past_cache
     monkeypatch.setattr(raw_read, "open_past_cache", take_away)
-    monkeypatch.setattr(records, "open_past_cache", take_away)
+    monkeypatch.setattr(frames, "open_past_cache", take_away)
     code, document = verify(device, *options)
     assert gone.exists()
     assert (code, document["error"]["exit_code"]) == (10, 10)
     assert "is gone" in document["error"]["what"]
+
+
+def interrupt(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_interrupt_leaves_no_thread_behind(sealed: Path, deep: bool) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        run_verify(str(sealed), deep=deep, observe=interrupt, on_finding=print, workers=2)
+    assert set(threading.enumerate()) == before
+
+
+def test_records_are_followed_no_further_than_somebody_waits(sealed: Path) -> None:
+    device = open_device(str(sealed))
+    check = RecordCheck(device, expected_files(device, interrupt), interrupt)
+    check.stop()
+    check.check()
+    assert check.records == 0
 
 
 @pytest.mark.parametrize("name", ["none", "."])

@@ -1,8 +1,8 @@
 """The program: its commands, and how it ends.
 
-Every command lives in a module of its own with a function `register`; the modules are listed here, and a
-missing one is an error at start. They import what is heavy inside of their functions, so that help is there
-at once.
+Every command lives in a module with a function `register`; the table here says in which. Only the module of
+the command that is called is loaded, and it imports what is heavy inside of its functions; all of them are
+loaded for the help, and where there is no such command.
 
 However a command ends, `main` turns it into an exit code by `failures`: one line on stderr says what
 happened, a second one what to do, and with --json a document on stdout says the same. There is no traceback
@@ -11,30 +11,35 @@ unless TRANSFER_DEBUG=1 asks for it.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Annotated, Final, NoReturn
 
 import typer
 
-from transfer.cli import copy, demo, import_, inspect, prepare, profiles, seal, serve, ship, tokens, verify
 from transfer.cli.console import Console
 from transfer.cli.failures import INTERRUPTED, Failure, describe
 
-app: Final = typer.Typer(
-    name="transfer",
-    help="Bulk data transfer by device: fill a disk, ship it, verify it, import it into buckets.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-# In the order of their help: that of a device's life.
-for _module in (profiles, prepare, copy, seal, verify, inspect, ship, import_, serve, tokens, demo):
-    _module.register(app)
+HOMES: Final = {
+    "profiles": "profiles",
+    "prepare": "prepare",
+    "copy": "copy",
+    "seal": "seal",
+    "verify": "verify",
+    "info": "inspect",
+    "ls": "inspect",
+    "ship": "ship",
+    "import": "import_",
+    "serve": "serve",
+    "tokens": "tokens",
+    "demo": "demo",
+}
+"""The module in transfer.cli of each command, in the order of their help: that of a device's life."""
 
 # typer keeps the base class of its errors about options to itself; BadParameter is one of them.
 _OptionError: Final = typer.BadParameter.__bases__[0]
@@ -48,7 +53,6 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -57,8 +61,26 @@ def _root(
     """Options of the program itself."""
 
 
+def application(command: str) -> typer.Typer:
+    """The program with this command; with all of them where there is none of that name."""
+    app = typer.Typer(
+        name="transfer",
+        help="Bulk data transfer by device: fill a disk, ship it, verify it, import it into buckets.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for home in [HOMES[command]] if command in HOMES else dict.fromkeys(HOMES.values()):
+        import_module(f"transfer.cli.{home}").register(app)
+    return app
+
+
 def main() -> NoReturn:
     """Run the command of this process's arguments, and exit."""
+    # Python would look for cyclic garbage among all modules before the process ends, which frees it anyway.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         # Names may hold what the terminal's encoding cannot say.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -83,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     # Not typer's own main: that exits by itself, and takes a broken connection for a reader who left.
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(application(arguments[0]))
     try:
         with command.make_context("transfer", arguments) as context:
             result = command.invoke(context)

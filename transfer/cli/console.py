@@ -16,17 +16,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from transfer.cli.progress_view import BarView, LineView, ProgressView
-from transfer.core.paths import display
-from transfer.core.progress import Progress
+if TYPE_CHECKING:
+    from transfer.cli.progress_view import ProgressView
+    from transfer.core.progress import Progress
 
 
 def printable(text: str) -> str:
     """The text in one line, safe on a terminal: characters that are not printable become escapes."""
     if text.isprintable():
         return text
+    from transfer.core.paths import display
+
     try:
         return display(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:  # a surrogate that stands for no byte, out of somebody's JSON
@@ -101,6 +103,8 @@ class Console:
         if not self._shows_progress:
             yield _ignore
             return
+        from transfer.cli.progress_view import BarView, LineView
+
         view: ProgressView = (
             BarView(self._stderr, self._clock)
             if self._stderr.isatty()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transfer.cli.console import Console
+from transfer.cli.garbage import collecting_rarely
 from transfer.cli.options import JsonOption, NoProgressOption, QuietOption, WorkersOption, default_workers
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
+@collecting_rarely()  # from the start: to load modules makes much that stays
 def verify(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="A device, sealed or not.")],
     deep: Annotated[

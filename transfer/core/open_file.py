@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from awscrt.checksums import combine_crc32c, combine_crc64nvme
-
 from transfer.core.paths import display
 from transfer.core.records import Begin, Chunk, File
 from transfer.errors import FormatError
@@ -48,6 +46,9 @@ class OpenFile:
         Raises:
             FormatError: it is not the next one, or not of the right size.
         """
+        # Loaded here: that takes 40 ms, and many devices have no large file.
+        from awscrt.checksums import combine_crc32c, combine_crc64nvme  # noqa: PLC0415  (start-up time)
+
         expected = self.next_chunk_bytes(chunk_size_bytes)
         if chunk.index != self.chunks or chunk.size_bytes != expected or not expected:
             where = f"chunk {chunk.index} of {display(self.path)}"

@@ -7,14 +7,13 @@ of such paths is the one order that every stream of the product has.
 from __future__ import annotations
 
 import base64
-import re
+from collections.abc import Sequence
 
 from transfer.errors import FormatError
 
 MAX_PATH_BYTES = 65_535
 MAX_COMPONENT_BYTES = 255
-
-_BAD_COMPONENT = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)")
+_MAX_CHARACTER_BYTES = 4
 
 
 def path_defect(path: bytes) -> str:
@@ -24,11 +23,27 @@ def path_defect(path: bytes) -> str:
     if b"\0" in path:
         return "holds a NUL byte"
     bare = path[:-1] if path.endswith(b"/") else path
-    if _BAD_COMPONENT.search(bare):
+    if _climbs(bare):
         return "climbs out or is not in its simplest form"
     if len(bare) > MAX_COMPONENT_BYTES and max(map(len, bare.split(b"/"))) > MAX_COMPONENT_BYTES:
         return f"has a component over {MAX_COMPONENT_BYTES} bytes"
     return ""
+
+
+def _climbs(path: bytes) -> bool:
+    """Whether a component is empty, "." or ".."."""
+    walled = b"/%b/" % path
+    return b"//" in walled or b"/./" in walled or b"/../" in walled
+
+
+def are_plain(paths: Sequence[str]) -> bool:
+    """Whether no path has a defect, nor ends in a slash; of very long ones the answer may be no as well."""
+    joined = "/".join(paths)  # side by side they are one path, which is fine where all of them are
+    encoded = joined.encode()
+    longest_bytes = max(map(len, paths)) * (1 if joined.isascii() else _MAX_CHARACTER_BYTES)
+    if longest_bytes > MAX_COMPONENT_BYTES and max(map(len, encoded.split(b"/"))) > MAX_COMPONENT_BYTES:
+        return False
+    return longest_bytes <= MAX_PATH_BYTES and b"\0" not in encoded and not _climbs(encoded)
 
 
 def check_path(path: bytes) -> bytes:

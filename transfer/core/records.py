@@ -48,8 +48,10 @@ B, H, C, P, E = "B", "H", "C", "P", "E"
 """Frame kinds of FORMAT.md §7: batch, headers, content, padding, end of archive."""
 
 
-class Record(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind"):
-    """Any line of a segment."""
+class Record(
+    Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="kind", gc=False
+):
+    """Any line of a segment; as it holds texts and numbers, the collector of cycles need not look at it."""
 
 
 class Frame(Record, kw_only=True, tag="frame"):

@@ -16,6 +16,8 @@ that breaks a rule. I/O, digests of stored files and the content of frames are e
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from transfer.core.open_file import OpenFile, hex_number
@@ -40,6 +42,7 @@ from transfer.core.records import (
     Symlink,
     Void,
 )
+from transfer.core.small_files import judge
 from transfer.errors import FormatError
 
 __all__ = ["MAX_XATTRS_BYTES", "StreamRules", "hex_number", "max_frame_bytes", "path_fields"]
@@ -71,7 +74,7 @@ def path_fields(path: bytes, prefix: str = "") -> dict[str, Any]:
 
 
 class StreamRules:
-    """Feed it `start`, `accept` for each record, `finish`, segment after segment.
+    """Feed it `start`, the records to `accept` or `accept_all`, `finish`, segment after segment.
 
     Attributes:
         sequence: number of the segment at hand, -1 before the first.
@@ -149,6 +152,39 @@ class StreamRules:
             self._accept_entry(record)
         else:
             raise FormatError("end record in the middle of a segment")
+
+    def accept_all(self, records: Iterable[AnyRecord]) -> Iterator[Frame | Sequence[Entry]]:
+        """The records given, in order, each when it was accepted: small files many at once.
+
+        Raises:
+            FormatError: as `accept`, behind the records that come before.
+        """
+        for kind, group in groupby(records, key=type):
+            alike: list[Any] = list(group)
+            if kind is File and self._accept_small_files(alike):
+                yield alike
+                continue
+            for record in alike:
+                self.accept(record)
+                if isinstance(record, Frame):
+                    yield record
+                elif isinstance(record, Entry):
+                    yield (record,)
+
+    def _accept_small_files(self, files: Sequence[Any]) -> bool:
+        """Accept file records all at once; or do nothing, when they have to be looked at one by one."""
+        if self.frame is None or self.frame.type != B:
+            return False
+        obedient = judge(files, self._last_path, self._content_end, self.frame.bytes)
+        if obedient is None:
+            return False
+        self._content_end = obedient.content_end
+        self._entries += len(files)
+        self._content_bytes += obedient.content_bytes
+        self._may_repeat = False
+        self._paths = (self._paths[0] if self._paths else obedient.first_path, obedient.last_path)
+        self._last_path = obedient.last_path
+        return True
 
     def _accept_frame(self, frame: Frame) -> None:
         if self.frame is not None and self.frame.type == E:

@@ -9,12 +9,12 @@ its records.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from transfer.core.records import AnyRecord, Entry, Failed, Frame, Header, Removed, Skipped
+from transfer.core.records import Entry, Failed, Frame, Header, Removed, Skipped
 from transfer.core.stream_rules import StreamRules
 from transfer.device.device import Device
 from transfer.device.disk import device_errors
@@ -58,15 +58,16 @@ def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[
         DeviceError: it cannot be read.
     """
     group, loose = FrameGroup(sequence, -1, None), FrameGroup(sequence, -1, None)
-    for position, record in enumerate(_records(device, sequence, rules)):
-        if isinstance(record, Frame):
+    position = 0
+    for accepted in _records(device, sequence, rules):
+        if isinstance(accepted, Frame):
             if group.frame is not None or group.records:
                 yield group
-            group = FrameGroup(sequence, rules.frame_index, record)
-        elif isinstance(record, _FRAMELESS):
-            _add(loose, record, position)
-        else:
-            _add(group, record, position)
+            group = FrameGroup(sequence, rules.frame_index, accepted)
+            position += 1
+            continue
+        _add(loose if isinstance(accepted[0], _FRAMELESS) else group, accepted, position)
+        position += len(accepted)
         if len(loose.records) == MAX_LOOSE_RECORDS:
             yield loose
             loose = FrameGroup(sequence, -1, None)
@@ -75,27 +76,23 @@ def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[
         yield loose
 
 
-def _records(device: Device, sequence: int, rules: StreamRules) -> Iterator[AnyRecord]:
-    """The records of a segment, each accepted by the rules."""
+def _records(device: Device, sequence: int, rules: StreamRules) -> Iterator[Frame | Sequence[Entry]]:
+    """The records of a segment, each accepted by the rules; entries in rows of one kind."""
     with open_segment(device, sequence) as file, named(sequence), device_errors(device.root):
         for block in read_records(file):
             if isinstance(block, Header):
                 check_identity(device, sequence, block)
                 rules.start(block)
-                continue
-            for record in block:
-                rules.accept(record)
-                yield record
+            else:
+                yield from rules.accept_all(block)
         rules.finish()
 
 
-def _add(group: FrameGroup, record: AnyRecord, position: int) -> None:
-    if not isinstance(record, Entry):
-        raise FormatError("a record without a path stands among entries")
-    if len(group.records) >= MAX_GROUP_RECORDS:
+def _add(group: FrameGroup, records: Sequence[Entry], position: int) -> None:
+    if len(group.records) + len(records) > MAX_GROUP_RECORDS:
         raise FormatError(f"frame {group.index} has more than {MAX_GROUP_RECORDS} records")
-    group.records.append(record)
-    group.positions.append(position)
+    group.records += records
+    group.positions += range(position, position + len(records))
 
 
 class PackReader:

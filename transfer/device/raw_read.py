@@ -20,7 +20,7 @@ from blake3 import blake3
 
 from transfer.errors import FormatError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 _NO_DIRECT = frozenset({errno.EINVAL, errno.ENOTSUP})
 
 

@@ -68,7 +68,8 @@ def _batch(records: Sequence[Entry], view: memoryview) -> Iterator[Defect]:
         position = start + size + padding_bytes(size)
         if isinstance(record, File) and (detail := content_defect(record, view[start : start + size])):
             yield Defect(record.path_bytes, detail)
-        if any(view[start + size : position]):
+        padding = bytes(view[start + size : position])
+        if padding.count(0) != len(padding):
             yield Defect(record.path_bytes, "padding is not zero")
     if position != len(view):
         yield Defect(b"", f"{len(view) - position} bytes belong to no record")

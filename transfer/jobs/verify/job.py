@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from transfer.core.progress import Progress
 from transfer.device.device import Device, open_device
 from transfer.device.layout import DEVICE_NAME
-from transfer.device.manifest import Manifest
 from transfer.device.raw_read import DigestReader
 from transfer.errors import FormatError
 from transfer.jobs.verify.findings import Finding, Report
-from transfer.jobs.verify.links import check_links
 from transfer.jobs.verify.records import RecordCheck
 from transfer.jobs.verify.sealed import compare_totals
 from transfer.jobs.verify.stored import (
@@ -103,23 +102,44 @@ class _Reading:
         self._total = sum(file.size_bytes for file in stored) + sum(file.size_bytes for file in files.others)
 
     def run(self, workers: int) -> RecordCheck:
-        deep, reader = self._result.is_deep, DigestReader(workers)
-        check = RecordCheck(
-            self._device, self._files, self._report, self._on_bytes, workers=workers if deep else 0
-        )
+        reader = DigestReader(workers)
         try:
-            # Deeply, a pack's digest is taken while its frames are read.
-            files = replace(self._files, packs={}) if deep else self._files
-            check_digests(self._device, files, reader, self._report, self._on_bytes)
-            check.check()
-            if deep:
-                check_pack_digests(
-                    self._device, self._files, reader, self._report, self._on_bytes, numbers=check.unread
-                )
+            check = self._read_deeply(reader, workers) if self._result.is_deep else self._read(reader)
         finally:
-            check.close()
             reader.close()
         self._result.records = check.records
+        return check
+
+    def _read(self, reader: DigestReader) -> RecordCheck:
+        """Digests are computed in this thread, records are followed in another: they are about as much."""
+        findings: list[Finding] = []
+        check = RecordCheck(self._device, self._files, findings.append)
+        with ThreadPoolExecutor(1, thread_name_prefix="records") as beside:
+            try:
+                following = beside.submit(check.check)
+                check_digests(self._device, self._files, reader, self._report, self._on_bytes)
+                following.result()
+            finally:
+                check.stop()
+        for finding in findings:
+            self._report(finding)
+        return check
+
+    def _read_deeply(self, reader: DigestReader, workers: int) -> RecordCheck:
+        """A pack's digest is taken while its frames are read."""
+        from transfer.jobs.verify.frames import FrameCheck  # noqa: PLC0415  (start-up time)
+
+        frames = FrameCheck(self._device, self._files, self._report, self._on_bytes, workers)
+        check = RecordCheck(self._device, self._files, self._report, frames)
+        try:
+            others = replace(self._files, packs={})
+            check_digests(self._device, others, reader, self._report, self._on_bytes)
+            check.check()
+            check_pack_digests(
+                self._device, self._files, reader, self._report, self._on_bytes, numbers=frames.unread
+            )
+        finally:
+            frames.close()
         return check
 
     def _on_bytes(self, count: int) -> None:
@@ -140,4 +160,7 @@ def _check_whole(device: Device, files: StoredFiles, check: RecordCheck, report:
         return
     if files.seal is not None:
         compare_totals(files.seal, files.headers, check.failed, check.skipped, report)
-    check_links(Manifest(device, headers), report)
+    if check.hard_links:
+        from transfer.jobs.verify.links import check_links  # noqa: PLC0415  (start-up time)
+
+        check_links(device, sorted(files.headers), report)
