@@ -56,7 +56,16 @@ def test_the_schemas_are_inside(installed: Path, tmp_path: Path) -> None:
     assert len(names) == len(list((ROOT / "manifests" / "schemas").glob("*.json")))
 
 
-def test_the_service_runs_with_its_page_and_the_ledgers_scripts(installed: Path, tmp_path: Path) -> None:
+def test_the_scripts_that_bring_an_older_ledger_up_are_there(installed: Path) -> None:
+    program = (
+        "from alembic.script import ScriptDirectory\n"
+        "from transfer.ledger.versions import VERSION, packaged_scripts\n"
+        "assert ScriptDirectory.from_config(packaged_scripts()).get_heads() == [VERSION]\n"
+    )
+    run(str(installed / "python"), "-c", program, cwd=Path("/"))
+
+
+def test_the_service_runs_with_its_page(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "dock").mkdir()
     command = [installed / "transfer", "serve", "--dock", "dock", "--bucket", "s3://bucket", "--port", "0"]
     options = ["--state", "state", "--endpoint-url", "http://127.0.0.1:9", "--json"]

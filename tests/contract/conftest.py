@@ -96,7 +96,7 @@ async def _bucket_of(kind: str, request: pytest.FixtureRequest, stack: AsyncExit
     server: S3Server = request.getfixturevalue(kind)
     place = Place(kind, server.endpoint_url, server.access_key, server.secret_key, bucket)
     store = place.store()
-    async with store._connection.send(Request("PUT")):  # CreateBucket, which is no business of a Store
+    async with await store._connection.send(Request("PUT")):  # CreateBucket, which is no business of a Store
         await store.aclose()
     return place
 

@@ -20,7 +20,7 @@ from transfer.ledger.database import Database
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.sqlite import open_sqlite
 from transfer.ledger.values import ObjectState
-from transfer.ledger.versions import bring_up, packaged_scripts
+from transfer.ledger.versions import _upgrade, bring_up, packaged_scripts
 
 SECOND = '''
 """Version 2, for tests alone."""
@@ -59,13 +59,34 @@ async def in_transaction(ledger: Ledger, work: Callable[[Connection], object]) -
 
 
 async def test_the_scripts_make_what_the_code_expects(where: str) -> None:
-    def differences(connection: Connection) -> list[object]:
+    def made_by_scripts(connection: Connection) -> list[object]:
+        schema.metadata.drop_all(connection)
+        connection.exec_driver_sql(f"DROP TABLE {schema.VERSION_TABLE}")
+        _upgrade(connection, "x", None, schema.VERSION, packaged_scripts())
         options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
         context = MigrationContext.configure(connection, opts=options)
         return compare_metadata(context, schema.metadata)
 
     async with opened(where) as ledger:
-        assert await in_transaction(ledger, differences) == []
+        assert await in_transaction(ledger, made_by_scripts) == []
+    async with opened(where):  # its version is there too
+        pass
+
+
+async def test_an_empty_database_gets_the_very_tables_that_the_scripts_make(tmp_path: Path) -> None:
+    """SQLite keeps the words of each statement, so this compares also what no inspection tells."""
+
+    def by_scripts(connection: Connection) -> None:
+        _upgrade(connection, "x", None, schema.VERSION, packaged_scripts())
+
+    async def words(name: str, make: Callable[[Connection], None]) -> list[tuple[str, list[str]]]:
+        async with open_sqlite(str(tmp_path / name)) as connection, connection.begin():
+            await connection.run_sync(make)
+            rows = await connection.exec_driver_sql("SELECT name, sql FROM sqlite_schema ORDER BY name")
+            version = await connection.exec_driver_sql(f"SELECT * FROM {schema.VERSION_TABLE}")
+            return [(name, (sql or "").split()) for name, sql in rows] + [("", list(version.scalars()))]
+
+    assert await words("ours", lambda c: bring_up(c, "x")) == await words("theirs", by_scripts)
 
 
 def test_the_code_expects_the_newest_script() -> None:

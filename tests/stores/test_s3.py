@@ -272,12 +272,43 @@ async def test_a_peer_that_takes_nothing_is_given_up() -> None:
     transport = HttpTransport(HttpOptions(stall_timeout_s=0.05))
     body = [bytes(64 * MIB)]
     with pytest.raises(StoreUnreachableError, match="timed out"):
-        async with transport.request("PUT", f"http://127.0.0.1:{port}/x", {}, body):
+        async with await transport.request("PUT", f"http://127.0.0.1:{port}/x", {}, body):
             pass
     with pytest.raises(StoreUnreachableError, match="timed out"):
-        async with transport.request("GET", f"http://127.0.0.1:{port}/x", {}):
+        async with await transport.request("GET", f"http://127.0.0.1:{port}/x", {}):
             pass
     stop.set()
+    await transport.aclose()
+    listener.close()
+    await listener.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "length"),
+    [("PUT", [b"ab", b"c"], "3"), ("PUT", [], "0"), ("POST", [], "0"), ("GET", [], None), ("HEAD", [], None)],
+)
+async def test_headers_go_out_as_they_stand_and_no_others(
+    method: str, body: list[bytes], length: str | None
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    heads: list[str] = []
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    transport = HttpTransport(HttpOptions())
+    sent = {"host": f"127.0.0.1:{port}", "x-amz-meta-a": "1"}
+    async with await transport.request(
+        method, f"http://127.0.0.1:{port}/a%20b?c=%2F", sent, body
+    ) as response:
+        assert response.status == 200
+    first, *lines = heads[0].strip().split("\r\n")
+    assert first == f"{method} /a%20b?c=%2F HTTP/1.1"
+    named = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert named == sent | ({"content-length": length} if length else {})
     await transport.aclose()
     listener.close()
     await listener.wait_closed()

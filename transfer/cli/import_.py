@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfer.cli.console import Console
+from transfer.cli.garbage import collecting_rarely
 from transfer.cli.options import (
     AwsProfileOption,
     BwlimitOption,
@@ -51,6 +52,7 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
 
 
+@collecting_rarely()  # from the start: to load modules makes much that stays
 def import_(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="A sealed device.")],
     bucket: Annotated[str, typer.Argument(metavar="s3://BUCKET/PREFIX", help="Where the objects go.")],
@@ -91,12 +93,13 @@ def import_(
     """Bring the objects of a device into a bucket, verified on the way."""
     import asyncio
 
-    from transfer.cli.garbage import collecting_rarely
     from transfer.core.object_keys import folder_prefix
     from transfer.core.s3_uri import parse_s3_uri
+    from transfer.device.allocation import keep_large_blocks
     from transfer.jobs.import_.options import ImportOptions
-    from transfer.stores.open import endpoint_name
+    from transfer.stores.open import endpoint_name, no_limit
 
+    keep_large_blocks()
     console = Console(json=json, quiet=quiet, progress=not no_progress)
     address, limit = parse_s3_uri(bucket), read_bwlimit(bwlimit)
     options = ImportOptions(
@@ -122,14 +125,14 @@ def import_(
         "region": region,
         "no_sign_request": no_sign_request,
         "max_connections": options.requests,
-        "send_rate": lambda: rate_now(limit, "up"),
+        "send_rate": no_limit if limit is None else lambda: rate_now(limit, "up"),
     }
     if dry_run:
         return _dry_run(console, device, options)
     address_of_ledger = ledger_address(ledger)
     if abandon:
         return asyncio.run(_abandon(console, device, options, opening, address_of_ledger))
-    with console.progress() as show, collecting_rarely():
+    with console.progress() as show:
         try:
             outcome = asyncio.run(_run(console, device, options, opening, address_of_ledger, report, show))
         except asyncio.CancelledError:  # by SIGTERM; an interrupt from the terminal is a KeyboardInterrupt

@@ -156,6 +156,7 @@ def _run(serving: Serving, console: Console, destination: str) -> None:
     import asyncio
 
     from transfer.cli.garbage import collecting_rarely
+    from transfer.device.allocation import keep_large_blocks
     from transfer.service.logs import set_up_logging
     from transfer.service.serving import serve as run
 
@@ -164,6 +165,7 @@ def _run(serving: Serving, console: Console, destination: str) -> None:
         console.result(document, [f"listening on {url}"])
 
     set_up_logging()
+    keep_large_blocks()
     with collecting_rarely():
         asyncio.run(run(serving, on_listening))
 

@@ -95,6 +95,10 @@ def _add(group: FrameGroup, records: Sequence[Entry], position: int) -> None:
     group.positions += range(position, position + len(records))
 
 
+_READ_BYTES = 16 << 20
+"""At once: with room for a frame of 8 MiB that did not become smaller, which then need not be joined."""
+
+
 class PackReader:
     """Reads the frames of one pack in order, and keeps the digest of the whole file on the way."""
 
@@ -147,7 +151,7 @@ class PackReader:
 
     def _take(self, size: int) -> bytes:
         parts: list[bytes] = []
-        while size and (part := os.pread(self._descriptor, min(size, 8 << 20), self._offset)):
+        while size and (part := os.pread(self._descriptor, min(size, _READ_BYTES), self._offset)):
             parts.append(part)
             self._hasher.update(part)
             self._offset += len(part)

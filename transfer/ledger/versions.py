@@ -1,7 +1,8 @@
 """The schema's version: found, and brought up to what this code was written for, in one transaction.
 
-Alembic is imported only where there is something to do: it takes a quarter of a second. The scripts in
-migrations/ are found beside this module, so they need no more than to be in the wheel.
+An empty database gets its tables straight from `schema`; that the scripts lead to the very same ones is
+tested. So Alembic is imported only where an older ledger is to be changed: it takes a quarter of a second.
+The scripts in migrations/ are found beside this module, so they need no more than to be in the wheel.
 """
 
 from __future__ import annotations
@@ -9,10 +10,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Text, column, inspect, select, table
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    column,
+    inspect,
+    select,
+    table,
+)
 
 from transfer.errors import TransferError
-from transfer.ledger.schema import APPLICATION_ID, VERSION, VERSION_TABLE
+from transfer.ledger.schema import APPLICATION_ID, VERSION, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,9 +46,21 @@ def bring_up(connection: Connection, name: str, *, to: str = VERSION, scripts: C
     before = _version(connection, name)
     if before == to:
         return
-    _upgrade(connection, name, before, to, scripts or packaged_scripts())
+    if before is None and to == VERSION:
+        _make(connection)
+    else:
+        _upgrade(connection, name, before, to, scripts or packaged_scripts())
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _make(connection: Connection) -> None:
+    """All tables of the newest version, and Alembic's own, as it would have made it."""
+    metadata.create_all(connection, checkfirst=False)
+    is_key = PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc")
+    version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), nullable=False), is_key)
+    version.create(connection)
+    connection.execute(version.insert().values(version_num=VERSION))
 
 
 def packaged_scripts() -> Config:

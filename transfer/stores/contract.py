@@ -20,13 +20,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol, TypeAlias
 
+from msgspec import Struct
+
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
 
 Buffers: TypeAlias = Sequence[bytes | memoryview]
 
 
-@dataclass(frozen=True, slots=True)
-class Checksums:
+class Checksums(Struct, frozen=True):
     """The two CRCs of one run of bytes, as unsigned numbers."""
 
     crc64nvme: int
@@ -57,8 +58,7 @@ class Capabilities:
     if_none_match: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
+class PutResult(Struct, frozen=True):
     """What the store said of an object it took.
 
     Attributes:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakSet
 
 import aiohttp
@@ -24,8 +25,8 @@ from transfer.stores.checksums import size_of
 from transfer.stores.contract import Buffers
 from transfer.stores.pacing import SLICE_BYTES, UNLIMITED, Pace
 
-_NO_AUTO_HEADERS = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
 _MAX_HEADER_BYTES = 16 * 1024
+_SMALL_BYTES = 256 * 1024  # fits into the socket's buffer: a timer would cost more than the write
 _CLOSING_STEPS, _CLOSING_STEP_S = 50, 0.01
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -66,7 +67,7 @@ class HttpTransport:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=_NO_AUTO_HEADERS,
+            request_class=_BareRequest,
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=options.connect_timeout_s, sock_read=options.stall_timeout_s
             ),
@@ -74,16 +75,15 @@ class HttpTransport:
             max_field_size=_MAX_HEADER_BYTES,
         )
 
-    @asynccontextmanager
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: Buffers = ()
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request; the answer's body is read within the block.
+    ) -> aiohttp.ClientResponse:
+        """Send a request; the answer, to be used in `async with`, which lets go of the connection.
 
         Args:
             method: in upper case.
             url: percent-encoded; goes out as it stands.
-            headers: go out as they stand.
+            headers: go out as they stand, and none but they and Content-Length; `host` must be one of them.
             body: sent as it stands.
 
         Raises:
@@ -91,17 +91,12 @@ class HttpTransport:
         """
         size = size_of(body)
         payload = _BuffersPayload(body, size, self._sent, self._options.stall_timeout_s) if size else None
-        sent_headers = CIMultiDict(headers)
-        if payload is None and method in {"PUT", "POST"}:
-            sent_headers["Content-Length"] = "0"
         try:
-            response = await self._session.request(
-                method, URL(url, encoded=True), headers=sent_headers, data=payload, allow_redirects=False
+            return await self._session.request(
+                method, URL(url, encoded=True), headers=headers, data=payload, allow_redirects=False
             )
         except _NETWORK_ERRORS as error:
             raise _unreachable(error, method, url) from error
-        async with response:  # whatever fails in here is the caller's: its own disk may raise OSError too
-            yield response
 
     async def read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes | None:
         """The whole body of an answer, or None where it is larger than the limit.
@@ -150,6 +145,21 @@ class HttpTransport:
         return made
 
 
+class _BareRequest(aiohttp.ClientRequest):
+    """A request without any header of aiohttp's own choice.
+
+    What `skip_auto_headers` asks for too, which sorts and copies all headers of each request for it.
+    """
+
+    _skip_auto_headers = CIMultiDict({"Content-Type": None})
+
+    def update_headers(self, headers: Any) -> None:
+        self.headers = CIMultiDict(headers)
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        pass
+
+
 class _BuffersPayload(aiohttp.Payload):
     """A body that writes its buffers in slices: no joining, and little copying in the transport."""
 
@@ -161,19 +171,19 @@ class _BuffersPayload(aiohttp.Payload):
         self._stall_timeout_s = stall_timeout_s
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        if self._size_bytes <= SLICE_BYTES:
+        if self._size_bytes <= _SMALL_BYTES:
             await self._pace.take(self._size_bytes)
+            for buffer in self._value:
+                await writer.write(buffer)
+            return
         for buffer in self._value:
             view = memoryview(buffer).cast("B")
             for offset in range(0, view.nbytes, SLICE_BYTES):
                 await self._write_slice(writer, view[offset : offset + SLICE_BYTES])
 
     async def _write_slice(self, writer: AbstractStreamWriter, piece: memoryview) -> None:
-        if self._size_bytes > SLICE_BYTES:
-            await self._pace.take(piece.nbytes)
-            async with asyncio.timeout(self._stall_timeout_s):
-                await writer.write(piece)
-        else:  # it fits into the socket's buffer, a timer would cost more than the write
+        await self._pace.take(piece.nbytes)
+        async with asyncio.timeout(self._stall_timeout_s):
             await writer.write(piece)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:

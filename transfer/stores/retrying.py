@@ -184,11 +184,12 @@ class RetryingStore:
         await self._store.aclose()
 
     async def _again(self, call: Callable[[], Awaitable[T]], retries: int | None = None) -> T:
-        patience = self._patience(retries)
+        patience: _Patience | None = None
         while True:
             try:
                 return await call()
             except StoreError as error:
+                patience = patience or self._patience(retries)
                 await patience.bear(error)
 
     def _patience(self, retries: int | None = None) -> _Patience:

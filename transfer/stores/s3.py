@@ -87,16 +87,21 @@ class S3Store:
         if if_none_match:
             headers |= await self._absent(key)
         request = Request("PUT", key, headers=headers, body=body)
-        with self._learning_preconditions(if_none_match):
-            async with self._connection.send(request) as response:
-                etag = etag_of(response.headers.get("ETag", ""))
-                check.verify(response.headers, etag, self._describe(request))
-                return PutResult(etag, version_id(response.headers), kind)
+        try:
+            response = await self._connection.send(request)
+        except StoreError as error:
+            self._learn_preconditions(if_none_match, error)
+            raise
+        async with response:
+            answer = response.headers
+            etag = etag_of(answer.get("ETag", ""))
+            check.verify(answer, etag, self._describe(request))
+            return PutResult(etag, version_id(answer), kind)
 
     async def head(self, key: str) -> ObjectInfo:
         """See `Store.head`."""
         request = Request("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"})
-        async with self._connection.send(request) as response:
+        async with await self._connection.send(request) as response:
             return self._info(request, response)
 
     @asynccontextmanager
@@ -108,7 +113,7 @@ class S3Store:
         if if_match:
             headers["if-match"] = f'"{if_match}"'
         request = Request("GET", key, headers=headers)
-        async with self._connection.send(request) as response:
+        async with await self._connection.send(request) as response:
             info = self._info(request, response)
             if if_match and info.etag != if_match:
                 raise PreconditionError(f"{self._describe(request)}: the object was changed", status=412)
@@ -168,7 +173,7 @@ class S3Store:
         check = await check_body(body, checksums, (await self.probe()).checksum)
         query = [("partNumber", str(number)), ("uploadId", upload_id)]
         request = Request("PUT", key, query, check.headers, body)
-        async with self._connection.send(request) as response:
+        async with await self._connection.send(request) as response:
             etag = etag_of(response.headers.get("ETag", ""))
             check.verify(response.headers, etag, f"part {number} of {self._describe(request)}")
         return Part(number, size_of(body), etag, checksums)
@@ -189,10 +194,12 @@ class S3Store:
             key, upload_id, parts, checksums=checksums, capabilities=capabilities, headers=headers
         )
         try:
-            with self._learning_preconditions(if_none_match):
-                document, answer = await self._connection.ask(request)
+            document, answer = await self._connection.ask(request)
         except NotFoundError as error:
             return await self._completed_before(key, parts, checksums, error)
+        except StoreError as error:
+            self._learn_preconditions(if_none_match, error)
+            raise
         verify_completed(document, checksums, parts, capabilities.checksum, self._describe(request))
         return PutResult(etag_of(document.value("ETag")), version_id(answer), capabilities.checksum)
 
@@ -232,7 +239,7 @@ class S3Store:
 
     async def _remove(self, request: Request) -> None:
         try:
-            async with self._connection.send(request):
+            async with await self._connection.send(request):
                 pass
         except NotFoundError as error:
             if error.code == "NoSuchBucket":
@@ -250,15 +257,10 @@ class S3Store:
                 raise PreconditionError(f"s3://{self._bucket}/{key} is there already", status=412)
         return {} if known is False else _IF_NONE_MATCH
 
-    @contextmanager
-    def _learning_preconditions(self, asked: bool) -> Iterator[None]:
+    def _learn_preconditions(self, asked: bool, error: StoreError) -> None:
         """Remember what an answer to `If-None-Match` tells: honoured (412), or not implemented (501)."""
-        try:
-            yield
-        except StoreError as error:
-            if asked and self._capabilities and error.status in {412, 501}:
-                self._capabilities = replace(self._capabilities, if_none_match=error.status == 412)
-            raise
+        if asked and self._capabilities and error.status in {412, 501}:
+            self._capabilities = replace(self._capabilities, if_none_match=error.status == 412)
 
     async def _completed_before(
         self, key: str, parts: Sequence[Part], checksums: Checksums, missing: NotFoundError

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from aiohttp import ClientResponse
+from msgspec import Struct
 
 from transfer.core import sigv4
 from transfer.core.retry import Verdict, classify
@@ -31,8 +30,7 @@ _SMALL_BYTES = 256 * 1024  # below it a digest is quicker than a change of threa
 _SIGNED = ("x-amz-", "content-md5", "content-type")  # what must be, and what no proxy has a reason to change
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request to the bucket or, with a key, to an object.
 
     Attributes:
@@ -66,23 +64,24 @@ class S3Connection:
         self._credentials = credentials
         self._now = now
 
-    @asynccontextmanager
-    async def send(self, request: Request) -> AsyncIterator[ClientResponse]:
-        """Send a request; the answer, one of success, is read within the block.
+    async def send(self, request: Request) -> ClientResponse:
+        """Send a request; the answer, one of success, is to be used in `async with`.
 
         Raises:
             TransferError: as `s3_errors.to_error` and `HttpTransport.request` say.
         """
-        for renewable in (True, False):
+        renewable = True
+        while True:
             url, headers = await self._signed(request)
-            async with self.transport.request(request.method, url, headers, request.body) as response:
-                if response.status < 300:
-                    yield response
-                    return
+            response = await self.transport.request(request.method, url, headers, request.body)
+            if response.status < 300:
+                return response
+            async with response:
                 body = await self.transport.read(response, MAX_ERROR_BYTES) or b""
                 answer = Answer(response.status, response.headers, body)
             if not (renewable and _expired(request, answer) and await self._credentials.renew()):
                 raise to_error(answer, self.endpoint, request.describe(self.endpoint))
+            renewable = False
 
     async def ask(self, request: Request) -> tuple[Element, Mapping[str, str]]:
         """Send a request that is answered in XML; the document and the headers.
@@ -90,7 +89,7 @@ class S3Connection:
         Raises:
             TransferError: as `send`, and where the document tells of an error or is not one of S3.
         """
-        async with self.send(request) as response:
+        async with await self.send(request) as response:
             document = await self.transport.read(response, MAX_DOCUMENT_BYTES)
             headers, status = response.headers, response.status
         doing = request.describe(self.endpoint)
@@ -107,7 +106,8 @@ class S3Connection:
     async def _signed(self, request: Request) -> tuple[str, dict[str, str]]:
         """The URL and all headers of a request."""
         endpoint = self.endpoint
-        path, query = endpoint.path(request.key), sigv4.encode_query(request.query)
+        path = endpoint.path(request.key)
+        query = sigv4.encode_query(request.query) if request.query else ""
         headers = dict(request.headers or {})
         url = f"{endpoint.origin}{path}?{query}" if query else endpoint.origin + path
         credentials = await self._credentials.current()

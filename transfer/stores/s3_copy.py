@@ -58,7 +58,7 @@ async def copy_in_parts(
         document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         done, headers = await connection.ask(Request("POST", key, [upload], body=[document]))
     except BaseException:
-        async with connection.send(Request("DELETE", key, [upload])):
+        async with await connection.send(Request("DELETE", key, [upload])):
             raise
     return PutResult(etag_of(done.value("ETag")), version_id(headers), ChecksumKind.NONE)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from transfer.errors import ChecksumRejectedError
 from transfer.stores.checksums import composite_crc32c, composite_etag, decode, encode, value_of
@@ -28,8 +29,7 @@ def header_of(kind: ChecksumKind) -> str:
     return f"x-amz-checksum-{kind.value.lower()}"
 
 
-@dataclass(frozen=True, slots=True)
-class BodyCheck:
+class BodyCheck(Struct, frozen=True):
     """The sums one body is sent with, and looked for in the answer.
 
     Attributes:

@@ -115,5 +115,5 @@ async def _send(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     body = [_BODY] if method == "PUT" else []
-    async with connection.send(Request(method, PROBE_KEY, query, headers, body)):
+    async with await connection.send(Request(method, PROBE_KEY, query, headers, body)):
         pass

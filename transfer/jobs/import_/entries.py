@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from transfer.core.content_type import guess_content_type
 from transfer.core.file_metadata import file_metadata
@@ -20,8 +20,7 @@ _MOST_METADATA_BYTES = 512
 """More than `file_metadata` and a content type ever come to, names and separators included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where an entry goes; `problem` says why it cannot, and is empty when it can."""
 
     key: str

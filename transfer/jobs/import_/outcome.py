@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from transfer.core.merge import Spot
 from transfer.core.progress import Progress
 from transfer.jobs.import_.journal import Journal
@@ -18,8 +20,7 @@ from transfer.ledger.values import Counters, ObjectEntry, ObjectState
 MAX_LISTED = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """An entry of the device, and the object that it is to be."""
 
     spot: Spot

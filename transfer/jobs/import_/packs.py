@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -95,9 +96,9 @@ class _Opening(Generic[Plan]):
 class PackStream(Generic[Plan]):
     """The frames of all packs of a device.
 
-    One step reads the next records and the stored bytes of their frame, and the next step begins when that
-    one has ended; so files are read in order whatever threads do. A few frames are opened at once, behind
-    each other in a queue that keeps their order.
+    One thread reads, step by step, so files are read in order whatever other threads do. It is one step
+    ahead: else it would wait after each frame until the event loop, busy with sending, comes by. A few frames
+    are opened at once, behind each other in a queue that keeps their order.
 
     Args:
         device: which.
@@ -184,15 +185,17 @@ class PackStream(Generic[Plan]):
             self._rules = _rules_before(self._files.headers[sequence], self._device.document.chunk_size_bytes)
         groups = frame_groups(self._device, sequence, self._rules)
         try:
-            _, group = await self._run(self._read, partial(_step, groups, pack, None))
-            while group is not None:
-                if isinstance(group, Exception):
-                    raise group
+            read = partial(self._run, self._read, partial(_step, groups, pack))
+            ahead = deque([read(), read()])
+            while (step := await ahead.popleft()) is not None:
+                if isinstance(step, Exception):
+                    raise step
+                group, stored = step
+                ahead.append(read())
                 work = await self._plan(group)
-                wanted = group if pack.whole or work.needs_content else None
-                stored, following = await self._run(self._read, partial(_step, groups, pack, wanted))
-                await self._put(queue, await self._begin(group, work, stored))
-                group = following
+                if work.needs_content and stored is None:
+                    stored = await self._run(self._read, partial(pack.read, group))
+                await self._put(queue, await self._begin(group, work, stored or b""))
             if pack.whole and await self._run(self._read, partial(self._check_end, pack)):
                 self.whole.add(sequence)
         finally:
@@ -261,18 +264,19 @@ _Queue: TypeAlias = asyncio.Queue["_Opening[Plan] | Exception | None"]
 
 
 def _step(
-    groups: Iterator[FrameGroup], pack: _Pack, wanted: FrameGroup | None
-) -> tuple[bytes | str, FrameGroup | Exception | None]:
-    """The stored bytes of the group that is wanted, and the one behind it; None behind the last.
+    groups: Iterator[FrameGroup], pack: _Pack
+) -> tuple[FrameGroup, bytes | str | None] | Exception | None:
+    """The next group with its stored bytes, which are None where not all of the pack is to be read.
 
-    Both in one go, since each change of threads costs. What is wrong with the manifest further on must not
-    take the frame along that came before.
+    None behind the last one; an error is given, not raised, since it may come before anybody waits for it.
     """
-    stored = pack.read(wanted) if wanted is not None else b""
     try:
-        return stored, next(groups, None)
+        group = next(groups, None)
     except (TransferError, OSError) as error:
-        return stored, error
+        return error
+    if group is None:
+        return None
+    return group, pack.read(group) if pack.whole else None
 
 
 class _Pack:

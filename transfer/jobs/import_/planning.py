@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from transfer.core.merge import LaterPaths, Spot
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
 from transfer.core.parts import PartPlan, plan_parts
@@ -28,16 +30,14 @@ SUPERSEDED = "a later run replaced it"
 BEGIN_LOST = "its beginning is lost with a damaged segment"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The path whose key a file gets, its own or that of a link that stands in; None: nowhere, and why."""
 
     path: bytes | None
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """A file of a run on its way.
 
     Attributes:
@@ -55,8 +55,7 @@ class Sending:
     spot: Spot
 
 
-@dataclass(frozen=True, slots=True)
-class SmallStep:
+class SmallStep(Struct, frozen=True):
     """What becomes of a file that has all its content in one frame."""
 
     sending: Sending
