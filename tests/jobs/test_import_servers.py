@@ -75,7 +75,10 @@ def test_the_nasty_tree(bucket: Bucket, nasty_source: Path, nasty_device: Path, 
 
 def _check_keys_and_bytes(bucket: Bucket, source: Path, ended: Ended) -> None:
     expected = _expected(bucket, source)
-    assert {key.removeprefix("pre/") for key in bucket.listed()} == expected.keys()
+    listed = {key.removeprefix("pre/") for key in bucket.listed()}
+    # For a moment rclone's server may list a carriage return twice: as it came, and as rclone shows it.
+    ghosts = {key for key in listed if "␍" in key and key.replace("␍", "\r") in listed}
+    assert listed - (ghosts if bucket.make == "rclone" else set()) == expected.keys()
     succeeded = {key.removeprefix("pre/").rstrip("/"): row for key, row in ended.succeeded.items()}
     assert succeeded.keys() == {key.rstrip("/") for key in expected}
     for key, body in expected.items():
