@@ -30,6 +30,17 @@ UNFIT = {
 # moto's router takes no newline; it answers 404, and the report says so.
 # moto lists a carriage return bare, which XML turns into a newline: no client can ask for that key.
 RCLONE_CANNOT = {"rclone": [], "moto": ["--exclude=carriage*", "--exclude=carriage*/**"]}
+# rclone's server lists these as it shows them ("␊" for a newline) when it reads a folder while others write
+# into it, which is a matter of chance.
+LISTED_OTHERWISE = {"rclone": {b"new\nline", b"ends in new line\n", b"carriage\rreturn"}, "moto": set()}
+LEFT_OUT = {
+    "rclone": [
+        f"--exclude=names/{place}"
+        for name in ("new*line", "ends in new line*", "carriage*")
+        for place in (name, f"folders/{name}/**")
+    ],
+    "moto": [],
+}
 REFUSED_BY = {"rclone": set(), "moto": {b"new\nline", b"ends in new line\n"}}
 
 
@@ -55,13 +66,14 @@ def _modified_ns(text: str) -> int:
 
 
 def _fits(path: bytes, bucket: Bucket) -> bool:
-    unfit = UNFIT | REFUSED_BY[bucket.make]
+    unfit = UNFIT | REFUSED_BY[bucket.make] | LISTED_OTHERWISE[bucket.make]
     return not path.startswith(b"long-path") and not any(name in unfit for name in path.split(b"/"))
 
 
 @both_makes
 def test_the_nasty_tree(bucket: Bucket, nasty_source: Path, nasty_device: Path, tmp_path: Path) -> None:
-    ended = import_to(bucket, nasty_device, tmp_path / "report", "--symlinks", "rclone", prefix="pre")
+    options = ["--symlinks", "rclone", *LEFT_OUT[bucket.make]]
+    ended = import_to(bucket, nasty_device, tmp_path / "report", *options, prefix="pre")
     assert ended.code == 3, ended.stderr
     assert ended.report is not None
     assert ended.report["state"] == "partial"
@@ -75,10 +87,7 @@ def test_the_nasty_tree(bucket: Bucket, nasty_source: Path, nasty_device: Path, 
 
 def _check_keys_and_bytes(bucket: Bucket, source: Path, ended: Ended) -> None:
     expected = _expected(bucket, source)
-    listed = {key.removeprefix("pre/") for key in bucket.listed()}
-    # For a moment rclone's server may list a carriage return twice: as it came, and as rclone shows it.
-    ghosts = {key for key in listed if "␍" in key and key.replace("␍", "\r") in listed}
-    assert listed - (ghosts if bucket.make == "rclone" else set()) == expected.keys()
+    assert {key.removeprefix("pre/") for key in bucket.listed()} == expected.keys()
     succeeded = {key.removeprefix("pre/").rstrip("/"): row for key, row in ended.succeeded.items()}
     assert succeeded.keys() == {key.rstrip("/") for key in expected}
     for key, body in expected.items():
@@ -141,7 +150,7 @@ def _check_a_copy_by_rclone(bucket: Bucket, source: Path, back: Path) -> None:
         os.fspath(back),
     )  # fmt: skip
     assert copied.returncode == 0, copied.stderr
-    ignored = UNFIT | REFUSED_BY[bucket.make]
+    ignored = UNFIT | REFUSED_BY[bucket.make] | LISTED_OTHERWISE[bucket.make]
     if bucket.make == "moto":
         ignored |= {b"carriage\rreturn"}
 
