@@ -70,8 +70,8 @@ def copy(
     no_progress: NoProgressOption = False,
 ) -> int:
     """Copy a folder to a device; the same command goes on where it stopped."""
-    from transfer.cli.garbage import collecting_rarely
     from transfer.device.allocation import keep_large_blocks
+    from transfer.device.garbage import collecting_rarely
     from transfer.jobs.copy.process import first_worker
 
     keep_large_blocks()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfer.cli.console import Console
-from transfer.cli.garbage import collecting_rarely
 from transfer.cli.options import (
     AwsProfileOption,
     BwlimitOption,
@@ -35,6 +34,7 @@ from transfer.cli.options import (
     read_symlinks,
 )
 from transfer.cli.state import ledger_address
+from transfer.device.garbage import collecting_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Callable

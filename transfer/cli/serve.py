@@ -155,8 +155,8 @@ def serve(
 def _run(serving: Serving, console: Console, destination: str) -> None:
     import asyncio
 
-    from transfer.cli.garbage import collecting_rarely
     from transfer.device.allocation import keep_large_blocks
+    from transfer.device.garbage import collecting_rarely
     from transfer.service.logs import set_up_logging
     from transfer.service.serving import serve as run
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transfer.cli.console import Console
-from transfer.cli.garbage import collecting_rarely
 from transfer.cli.options import JsonOption, NoProgressOption, QuietOption, WorkersOption, default_workers
+from transfer.device.garbage import collecting_rarely
 
 if TYPE_CHECKING:
     from transfer.jobs.verify.job import Verification

@@ -7,7 +7,6 @@ ends by itself when the agent's end of the pipe closes, however the agent died.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 from typing import IO
@@ -15,12 +14,10 @@ from typing import IO
 import msgspec
 
 from transfer.device.allocation import keep_large_blocks
+from transfer.device.garbage import collecting_rarely
 from transfer.jobs.copy.messages import receive, send
 from transfer.jobs.copy.packing import Packer, PackingOptions
 from transfer.jobs.copy.work import Batch
-
-_COLLECTED_AT = 50_000, 20, 50
-"""What it makes has no cycles and goes with its batch: the collector finds next to nothing."""
 
 
 def main() -> None:
@@ -29,9 +26,9 @@ def main() -> None:
     incoming = os.fdopen(os.dup(0), "rb", buffering=0)
     outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
     keep_large_blocks()
-    gc.set_threshold(*_COLLECTED_AT)
     os.dup2(2, 1)  # nothing may print into the stream
-    with incoming, outgoing, contextlib.suppress(BrokenPipeError):  # the agent is gone: nobody to tell
+    gone = contextlib.suppress(BrokenPipeError)  # the agent is gone: nobody to tell
+    with incoming, outgoing, collecting_rarely(), gone:
         _serve(incoming, outgoing)
 
 
