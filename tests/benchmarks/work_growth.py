@@ -6,12 +6,14 @@ Memory is looked at while these run, so the times are a little longer than those
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from tests.benchmarks.appliance import prepare, run, transfer
 from tests.benchmarks.datasets import MIB, make_small, make_tiny
 from tests.benchmarks.places import GIB, tmpfs
 from tests.benchmarks.processes import measure
+from tests.benchmarks.programs import CP
 from tests.benchmarks.results import Entry, Row
 from tests.benchmarks.setting import Setting, room_for_small
 from tests.benchmarks.sink_load import measured_sink
@@ -50,7 +52,8 @@ def size(setting: Setting) -> Row:
     """1, 4 and 16 GiB.
 
     All files of the source are links to one file of random bytes, and copy follows them: it reads and stores
-    every byte, and the source needs room for one file alone.
+    every byte, and the source needs room for one file alone. cp is beside it: a virtual machine may get its
+    memory from its host as it is touched, and then the bytes themselves become slower as they become more.
     """
     entries: list[Entry] = []
     one = max(1, round(GIB * setting.scale) // MIB) * MIB
@@ -61,8 +64,18 @@ def size(setting: Setting) -> Row:
             large_file(os.fsencode(place / "content"), one, seed=1)
             for number in range(count):
                 (place / "source" / f"{number:02d}").symlink_to("../content")
-            entries += _all_three(place, f", {count * one / GIB:.3g} GiB", ["--copy-links"])
+            suffix = f", {count * one / GIB:.3g} GiB"
+            entries.append(_cp(place, suffix))
+            entries += _all_three(place, suffix, ["--copy-links"])
     return Row("growth-bytes", "growth with the number of bytes (random)", entries)
+
+
+def _cp(place: Path, suffix: str) -> Entry:
+    """What the machine takes to read and write so many bytes."""
+    copy = place / "copy"
+    measured = measure([CP.path, "-RL", place / "source", copy])
+    shutil.rmtree(copy)
+    return Entry(f"cp -RL{suffix}", "peer", [measured.cost])
 
 
 def _all_three(place: Path, suffix: str, copy_options: list[str]) -> list[Entry]:
