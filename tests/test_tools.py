@@ -27,7 +27,7 @@ def test_main_without_root_says_one_line_and_goes_on(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "apt-get install b3sum busybox" in err
+    assert "apt-get install age b3sum busybox" in err
 
 
 def test_main_is_silent_and_starts_nothing_when_all_is_there(

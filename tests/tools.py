@@ -16,6 +16,8 @@ from collections.abc import Iterable
 
 # Program: the Debian package it comes in.
 PACKAGES = {
+    "age": "age",
+    "age-keygen": "age",
     "b3sum": "b3sum",
     "bsdtar": "libarchive-tools",
     "busybox": "busybox",
@@ -31,6 +33,10 @@ PACKAGES = {
     "mount": "mount",
     "mount.exfat-fuse": "exfat-fuse",
     "setpriv": "util-linux",
+    "setsid": "util-linux",
+    "ssh-add": "openssh-client",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
     "strace": "strace",
     "tar": "tar",
     "zstd": "zstd",
