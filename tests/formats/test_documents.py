@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from transfer.errors import FormatError, UsageError
 from transfer.formats.documents import (
     MAX_DEVICE_BYTES,
     MAX_SEAL_BYTES,
+    DeviceDocument,
+    SealDocument,
     check_job,
     decode_device,
     decode_seal,
@@ -25,11 +28,11 @@ DEVICE: dict[str, Any] = json.loads((GOLDEN / "good/DEVICE.json").read_bytes())
 SEAL: dict[str, Any] = json.loads((GOLDEN / "good/SEAL.json").read_bytes())
 
 
-def device(text: bytes) -> object:
+def device(text: bytes) -> DeviceDocument:
     return decode_device(text, "DEVICE.json")
 
 
-def seal(text: bytes) -> object:
+def seal(text: bytes) -> SealDocument:
     return decode_seal(text, "SEAL.json")
 
 
@@ -94,11 +97,45 @@ def _takes(chunk_size_bytes: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("field", SEAL)
+@pytest.mark.parametrize("field", sorted(SEAL.keys() - {"totals"}))
 def test_every_field_of_a_seal_must_be_there(field: str) -> None:
     less = {name: value for name, value in SEAL.items() if name != field}
     with pytest.raises(FormatError, match=rf"SEAL\.json.*{field}"):
         seal(json.dumps(less).encode())
+
+
+def test_a_seal_of_an_encrypted_device_has_no_totals_and_is_written_without() -> None:
+    less = seal(json.dumps({name: value for name, value in SEAL.items() if name != "totals"}).encode())
+    assert less.totals is msgspec.UNSET
+    assert "totals" not in json.loads(encode(less))
+
+
+def test_recipients_are_two_age_recipients_and_absent_where_nothing_is_encrypted() -> None:
+    one, other = f"age1{'q' * 58}", f"age1{'z' * 58}"
+    told = {"job": one, "resume": other}
+    encrypted = device(json.dumps(DEVICE | {"recipients": told}).encode())
+    assert encrypted.is_encrypted
+    assert json.loads(encode(encrypted))["recipients"] == told
+    plain = device(json.dumps(DEVICE).encode())
+    assert not plain.is_encrypted
+    assert "recipients" not in json.loads(encode(plain))
+
+
+@pytest.mark.parametrize(
+    "recipients",
+    [
+        None,
+        {},
+        {"job": f"age1{'q' * 58}"},
+        {"job": f"age1{'q' * 58}", "resume": f"age1{'q' * 57}b"},
+        {"job": f"age1{'q' * 58}", "resume": f"age1{'Q' * 58}"},
+        {"job": f"age1{'q' * 58}\n", "resume": f"age1{'q' * 58}"},
+        {"job": f"age1{'q' * 58}", "resume": f"age1{'q' * 58}", "third": f"age1{'q' * 58}"},
+    ],
+)
+def test_other_recipients_are_refused(recipients: object) -> None:
+    with pytest.raises(FormatError, match=r"DEVICE\.json.*recipients"):
+        device(json.dumps(DEVICE | {"recipients": recipients}).encode())
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.golden.build import OTHER_DEVICE_ID, write_good
+from tests.golden.build import CREATED, OTHER_DEVICE_ID, write_good
 from tests.golden.damage import Gallery
 from tests.golden.model import Record, seal
+from transfer.formats.custody import Entry, Event, digest, encode_entry
 
 accidents = Gallery()
 damage = accidents.damage
@@ -48,6 +49,60 @@ def _other_device(name: str) -> bytes:
         write_good(other, OTHER_DEVICE_ID)
         seal(other)
         return (other / name).read_bytes()
+
+
+def custody_lines(device: Path) -> list[bytes]:
+    """The lines of a custody log of the device; the good one has none."""
+    lines: list[bytes] = []
+    events: tuple[Event, ...] = ("prepared", "copied", "sealed", "handed-over")
+    for number, event in enumerate(events):
+        entry = Entry(
+            number=number,
+            time=CREATED,
+            host="golden",
+            who="somebody",
+            event=event,
+            seal_blake3=digest((device / "SEAL.json").read_bytes()) if number > 1 else "",
+            previous=digest(lines[-1] if lines else (device / "DEVICE.json").read_bytes()),
+            note="",
+        )
+        lines.append(encode_entry(entry))
+    return lines
+
+
+def _log(device: Path, lines: list[bytes]) -> None:
+    (device / "CUSTODY.jsonl").write_bytes(b"".join(lines))
+
+
+@damage("custody-invalid")
+def custody_edited(device: Path) -> None:
+    """Another name stands in line 2 of the custody log."""
+    lines = custody_lines(device)
+    _log(device, [lines[0], lines[1].replace(b"somebody", b"nobody"), *lines[2:]])
+
+
+@damage("custody-invalid")
+def custody_without_a_line(device: Path) -> None:
+    """Line 3 of the custody log is gone."""
+    lines = custody_lines(device)
+    _log(device, [*lines[:2], *lines[3:]])
+
+
+@damage("custody-invalid")
+def custody_with_unknown_field(device: Path) -> None:
+    """The last line of the custody log has a field that the format does not know."""
+    lines = custody_lines(device)
+    _log(device, [*lines[:-1], lines[-1].replace(b"}", b',"more":1}')])
+
+
+@damage("custody-invalid")
+def custody_of_another_device(device: Path) -> None:
+    """The custody log is that of another device."""
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder, "device")
+        write_good(other, OTHER_DEVICE_ID)
+        seal(other)
+        _log(device, custody_lines(other))
 
 
 @damage("pack-altered", "pack-altered frame-damaged")

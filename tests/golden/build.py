@@ -212,7 +212,11 @@ LONG_NAME = b"long/" + b"n" * 200
 
 def write_good(root: Path, device_id: str = DEVICE_ID) -> None:
     """Write the good device, all but its seal."""
-    device = prepare(root, document(device_id))
+    write_content(prepare(root, document(device_id)))
+
+
+def write_content(device: Device) -> None:
+    """Write what the good device holds to one that is prepared."""
     first = Run(device, 1, 0, "2024-01-02T03:05:00Z")
     first.batch(small(b"a.txt", b"one\n", **INODE))
     _write_large(first)

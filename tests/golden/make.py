@@ -14,13 +14,17 @@ import zstandard
 from tests.golden.accidents import accidents
 from tests.golden.build import write_good
 from tests.golden.damage import Damage
+from tests.golden.encrypted import write_encrypted
 from tests.golden.model import seal
 from tests.golden.schemas import schemas
+from tests.golden.signatures import allowed_signers, signatures
 from tests.golden.tampering import tampering
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 GOLDEN, SCHEMAS = MANIFESTS / "golden", MANIFESTS / "schemas"
-DAMAGES = [*accidents.damages, *tampering.damages]
+ENCRYPTED = MANIFESTS / "golden-encrypted"
+DAMAGES = [*accidents.damages, *tampering.damages, *signatures.damages]
+SIGNERS = "allowed_signers"
 ZSTD_VERSION = ".".join(map(str, zstandard.ZSTD_VERSION))
 
 _HEAD = """# Golden devices
@@ -43,6 +47,7 @@ file.
 def write_golden(root: Path) -> None:
     """Write the README and all devices into an empty folder."""
     (root / "README.md").write_text(_readme())
+    (root / SIGNERS).write_text(allowed_signers())
     write_good(root / "good")
     seal(root / "good")
     for damage in DAMAGES:
@@ -59,6 +64,8 @@ def _readme() -> str:
             *_table(accidents.damages),
             "\n## Tampering\nDigests, counts and seal agree; one rule is broken.\n",
             *_table(tampering.damages),
+            f"\n## Signatures\nFound by `verify --signers {SIGNERS}`, with the file beside this one.\n",
+            *_table(signatures.damages),
             "",
         ]
     )
@@ -75,10 +82,11 @@ def _codes(codes: frozenset[str]) -> str:
 
 def main() -> None:
     """Replace what is in manifests/."""
-    for folder in (GOLDEN, SCHEMAS):
+    for folder in (GOLDEN, ENCRYPTED, SCHEMAS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     write_golden(GOLDEN)
+    write_encrypted(ENCRYPTED)
     for name, data in schemas().items():
         (SCHEMAS / name).write_bytes(data)
 

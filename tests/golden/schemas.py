@@ -9,7 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from transfer.core.records import AnyRecord, Entry, Hardlink, Header, Symlink
+from transfer.formats.certificate import Certificate
+from transfer.formats.certificate_entries import Line
+from transfer.formats.custody import Entry as CustodyEntry
 from transfer.formats.documents import DeviceDocument, SealDocument
+from transfer.formats.erasure import Erasure
 from transfer.formats.report import ImportReport
 
 Schema = dict[str, Any]
@@ -22,8 +26,12 @@ def schemas() -> dict[str, bytes]:
     records = (Header, *get_args(AnyRecord))
     made = {
         "device": _document(DeviceDocument),
-        "seal": _document(SealDocument),
+        "seal": _seal(),
         "report": _document(ImportReport),
+        "certificate": _certificate(),
+        "certificate-entries": _lines(),
+        "custody": _custody(),
+        "erasure": _document(Erasure),
         "segment": _schema(records, {"title": "Segment line", "description": LINES}),
     }
     return {
@@ -39,10 +47,50 @@ def _identified(name: str, schema: Schema) -> Schema:
 def _document(kind: type[Struct]) -> Schema:
     (reference,), definitions = _components((kind,))
     own = definitions.pop(reference["$ref"].split("/")[-1])
-    own["required"] = list(own["properties"])  # defaults are for writers
+    absent = {field.encode_name for field in msgspec.structs.fields(kind) if field.default is msgspec.UNSET}
+    own["required"] = [name for name in own["properties"] if name not in absent]  # defaults are for writers
     for field in own["properties"].values():
         field.pop("default", None)
     return own | ({"$defs": definitions} if definitions else {})
+
+
+def _seal() -> Schema:
+    """Totals but of an encrypted device, whose seal lists a key; the previous seal from generation 2 on."""
+    key = {"required": ["name"], "properties": {"name": {"const": "keys/job.age"}}}
+    encrypted = {"properties": {"files": {"contains": key}}}
+    first = {"properties": {"generation": {"const": 1}}}
+    return _document(SealDocument) | {
+        "allOf": [_either(encrypted, _without("totals")), _either(first, _without("previous_seal"))]
+    }
+
+
+def _either(case: Schema, then: Schema) -> Schema:
+    """`then` in this case, and the opposite in all others."""
+    return {"if": case, "then": then, "else": {"not": then}}
+
+
+def _without(name: str) -> Schema:
+    return {"not": {"required": [name]}}
+
+
+def _certificate() -> Schema:
+    made = _document(Certificate)
+    _exactly_one(made["$defs"]["Unlisted"], "path")
+    return made
+
+
+def _custody() -> Schema:
+    """One line of a custody log; its signature is the only field that may be absent."""
+    return _document(CustodyEntry)
+
+
+def _lines() -> Schema:
+    """One line of a certificate's companion."""
+    kinds = get_args(Line)
+    references, definitions = _components(kinds)
+    _exactly_one(definitions["NotCertified"], "path")
+    head = {"title": "Certificate entry", "description": "One line of a certificate's companion."}
+    return head | {"oneOf": list(references), "$defs": definitions}
 
 
 def _schema(kinds: tuple[type[Struct], ...], head: Schema) -> Schema:

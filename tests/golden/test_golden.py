@@ -14,7 +14,8 @@ import pytest
 
 from tests.golden.build import LARGE, LONG_NAME, MTIME_NS, content
 from tests.golden.damage import Damage
-from tests.golden.make import DAMAGES, GOLDEN, ZSTD_VERSION, write_golden
+from tests.golden.make import DAMAGES, GOLDEN, SIGNERS, ZSTD_VERSION, write_golden
+from tests.golden.signatures import signatures
 from tests.tools import require_tool
 from transfer.cli.app import run
 from transfer.jobs.verify.findings import CODES
@@ -46,7 +47,7 @@ def test_the_devices_are_written_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_they_are_small_and_all_there() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {"README.md", "good", *BY_NAME}
+    assert {path.name for path in GOLDEN.iterdir()} == {"README.md", SIGNERS, "good", *BY_NAME}
     assert len(BY_NAME) == len(DAMAGES)
     assert sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.is_file()) < 3 * MIB
 
@@ -88,8 +89,9 @@ def _files(root: bytes) -> set[bytes]:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_damage_is_found_and_nothing_else(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     damage = BY_NAME[name]
+    signers = ("--signers", str(GOLDEN / SIGNERS)) if damage in signatures.damages else ()
     for expected, options in ((damage.fast, ()), (damage.deep, ("--deep",))):
-        code, document = findings(GOLDEN / name, capsys, *options)
+        code, document = findings(GOLDEN / name, capsys, *options, *signers)
         assert {finding["code"] for finding in document["findings"]} == expected
         assert (code, document["valid"]) == ((4, False) if expected else (0, True))
 

@@ -148,7 +148,7 @@ async def test_a_bad_sector_costs_one_frame(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return read(descriptor, size, offset)
 
-    monkeypatch.setattr("transfer.device.frame_stream.os.pread", failing)
+    monkeypatch.setattr("transfer.device.pack_source.os.pread", failing)
     imported = await import_to_memory(device)
     _check(imported, expected)
     assert imported.failed.keys() == {"n large", "z/link to large"}
@@ -229,11 +229,20 @@ async def test_every_segment_lost(device: Path) -> None:
     assert "no segment" in imported.error.what
 
 
+async def test_a_device_json_that_the_custody_log_does_not_begin_with(device: Path) -> None:
+    with (device / "DEVICE.json").open("ab") as file:
+        file.write(b"\n")
+    imported = await import_to_memory(device)
+    assert isinstance(imported.error, IntegrityError)
+    assert "custody" in imported.error.what
+    assert not imported.objects
+
+
 @pytest.mark.parametrize("name", ["DEVICE.json", "RECOVERY.txt", "recover.sh"])
 async def test_another_file_under_the_seal(device: Path, expected: dict[str, bytes], name: str) -> None:
     with (device / name).open("ab") as file:
         file.write(b"\n")
-    imported = await import_to_memory(device)
+    imported = await import_to_memory(device, replace(OPTIONS, ignore_custody=True))
     _check(imported, expected)
     assert imported.codes == {"file-altered"}
     assert imported.objects == expected

@@ -51,6 +51,7 @@ def test_a_device_is_made(place: Path, profile: Path) -> None:
     assert written == document["device"]
     assert (written["job"], written["ordinal"], written["capacity_bytes"]) == ("job-1", 3, 10 * MIB)
     assert {path.name for path in place.iterdir()} == {
+        "CUSTODY.jsonl",
         "DEVICE.json",
         "RECOVERY.txt",
         "recover.sh",

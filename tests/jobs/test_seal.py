@@ -81,11 +81,12 @@ def test_the_seal_lists_everything(device: Path) -> None:
 def test_what_it_says_to_people(device: Path) -> None:
     ended = transfer("seal", device)
     assert ended.code == 0
-    first, second, third = ended.stdout.splitlines()
+    first, second, third, fourth = ended.stdout.splitlines()
     assert first.startswith(f"sealed {device}: ")
     assert "5 entries" in first
     assert blake3((device / "SEAL.json").read_bytes()).hexdigest() in second
-    assert "1 skipped" in third
+    assert blake3((device / "CUSTODY.jsonl").read_bytes().splitlines(keepends=True)[-1]).hexdigest() in third
+    assert "1 skipped" in fourth
 
 
 def test_a_dry_run_writes_nothing(device: Path) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.ledger.making import DEVICE, DIGEST, IDENTITY, entry, job_of, opened, states_of
 from transfer.errors import LockedError, TransferError, UsageError
+from transfer.formats.custody import Head
 from transfer.ledger.phases import Phase
 from transfer.ledger.schema import jobs
 from transfer.ledger.values import (
@@ -60,6 +61,27 @@ async def test_only_a_newer_seal_takes_the_place_of_the_one_that_was_seen(
         known = await ledger.devices.get(DEVICE.device_id)
     assert known is not None
     assert known.device == (second if sighting is Sighting.NEWER else first)
+
+
+async def test_the_newest_entry_of_a_custody_log_is_remembered(where: str) -> None:
+    other = replace(DEVICE, device_id="0b0c0d0e-6e0f-4d0e-9d2b-0d7a3f6f2b11")
+    async with opened(where) as ledger:
+        for device in (DEVICE, other):
+            await ledger.devices.see(device)
+            assert await ledger.devices.custody(device.device_id) is None
+        await ledger.devices.remember_custody(DEVICE.device_id, Head(2, "22" * 32))
+        await ledger.devices.remember_custody(other.device_id, Head(9, "99" * 32))
+        await ledger.devices.remember_custody(DEVICE.device_id, Head(5, "55" * 32))
+    async with opened(where) as ledger:
+        assert await ledger.devices.custody(DEVICE.device_id) == Head(5, "55" * 32)
+        assert await ledger.devices.custody(other.device_id) == Head(9, "99" * 32)
+
+
+async def test_custody_of_a_device_that_was_never_seen(where: str) -> None:
+    async with opened(where) as ledger:
+        assert await ledger.devices.custody(DEVICE.device_id) is None
+        with pytest.raises(TransferError, match="reports an error"):
+            await ledger.devices.remember_custody(DEVICE.device_id, Head(0, "00" * 32))
 
 
 async def test_the_same_import_is_the_same_job(where: str) -> None:

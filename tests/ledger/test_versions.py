@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from tests.ledger.making import entry, job_of, opened
+from tests.ledger.making import DEVICE, entry, job_of, opened
 from transfer.errors import TransferError
+from transfer.formats.custody import Head
 from transfer.ledger import schema
 from transfer.ledger.database import Database
 from transfer.ledger.ledger import Ledger
@@ -22,13 +23,13 @@ from transfer.ledger.sqlite import open_sqlite
 from transfer.ledger.values import ObjectState
 from transfer.ledger.versions import _upgrade, bring_up, packaged_scripts
 
-SECOND = '''
-"""Version 2, for tests alone."""
+THIRD = '''
+"""Version 3, for tests alone."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 def upgrade():
     op.add_column("objects", sa.Column("version_id", sa.Text, nullable=False, server_default="none"))
@@ -37,13 +38,13 @@ def upgrade():
 
 
 @pytest.fixture
-def second(tmp_path: Path) -> Callable[[str], Config]:
-    """The scripts with one more: `SECOND`, and what is put behind it."""
+def third(tmp_path: Path) -> Callable[[str], Config]:
+    """The scripts with one more: `THIRD`, and what is put behind it."""
 
     def make(more: str = "") -> Config:
         place = tmp_path / "more scripts"
         place.mkdir(exist_ok=True)
-        (place / "v0002.py").write_text(SECOND + more)
+        (place / "v0003.py").write_text(THIRD + more)
         scripts = packaged_scripts()
         ours = ScriptDirectory.from_config(scripts).versions
         scripts.set_main_option("path_separator", "os")
@@ -105,12 +106,12 @@ async def test_alembic_is_not_even_looked_at_where_nothing_is_to_do(
         pass
 
 
-async def test_from_version_1_to_2_with_all_that_is_there(where: str, second: Callable[[], Config]) -> None:
+async def test_to_a_newer_version_with_all_that_is_there(where: str, third: Callable[[], Config]) -> None:
     async with opened(where) as ledger:
         await job_of(ledger)
         await ledger.recorder.object(entry(0))
         await ledger.recorder.flush()
-        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0002", scripts=second()))
+        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0003", scripts=third()))
 
         def look(connection: Connection) -> object:
             row = connection.exec_driver_sql("SELECT key, version_id FROM objects").one()
@@ -119,31 +120,49 @@ async def test_from_version_1_to_2_with_all_that_is_there(where: str, second: Ca
 
         assert await in_transaction(ledger, look) == ("key-0", "none")
         # Once more changes nothing.
-        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0002", scripts=second()))
-    with pytest.raises(TransferError, match="is of version 0002, and this program knows none after 0001"):
+        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0003", scripts=third()))
+    with pytest.raises(TransferError, match="is of version 0003, and this program knows none after 0002"):
         async with opened(where):
             pass
 
 
-async def test_a_script_that_fails_half_way_leaves_version_1(
-    where: str, second: Callable[[str], Config]
+async def test_a_ledger_of_version_1_learns_to_remember_custody(where: str) -> None:
+    def back(connection: Connection) -> None:
+        """To what version 1 made: it had all but this table."""
+        schema.custody.drop(connection)
+        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
+
+    async with opened(where) as ledger:
+        job = await job_of(ledger)
+        await in_transaction(ledger, back)
+        with pytest.raises(TransferError, match="custody"):
+            await ledger.devices.custody(DEVICE.device_id)
+    async with opened(where) as ledger:
+        assert await ledger.devices.custody(DEVICE.device_id) is None
+        await ledger.devices.remember_custody(DEVICE.device_id, Head(3, "3e" * 32))
+        assert await ledger.devices.custody(DEVICE.device_id) == Head(3, "3e" * 32)
+        assert await ledger.jobs.get(job.number) == job
+
+
+async def test_a_script_that_fails_half_way_leaves_the_version_before(
+    where: str, third: Callable[[str], Config]
 ) -> None:
     async with opened(where) as ledger:
         await job_of(ledger)
         await ledger.recorder.object(entry(0))
         await ledger.recorder.flush()
-        failing = second("    op.execute('INSERT INTO nowhere VALUES (1)')\n")
+        failing = third("    op.execute('INSERT INTO nowhere VALUES (1)')\n")
         with pytest.raises(TransferError, match=r"the database reports an error .*nowhere"):
-            await in_transaction(ledger, lambda c: bring_up(c, "x", to="0002", scripts=failing))
+            await in_transaction(ledger, lambda c: bring_up(c, "x", to="0003", scripts=failing))
     async with opened(where) as ledger:
         assert await ledger.objects.page(1, ObjectState.DONE) == [entry(0)]
         with pytest.raises(TransferError, match="labels"):
             await in_transaction(ledger, lambda c: c.exec_driver_sql("SELECT name FROM labels"))
 
 
-async def test_an_empty_database_goes_to_version_2_in_one_go(
-    tmp_path: Path, second: Callable[[], Config]
+async def test_an_empty_database_goes_to_a_newer_version_in_one_go(
+    tmp_path: Path, third: Callable[[], Config]
 ) -> None:
     async with open_sqlite(str(tmp_path / "ledger.sqlite")) as connection, connection.begin():
-        await connection.run_sync(bring_up, "x", to="0002", scripts=second())
+        await connection.run_sync(bring_up, "x", to="0003", scripts=third())
         await connection.exec_driver_sql("SELECT name FROM labels")

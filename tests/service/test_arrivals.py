@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.memory_import import OPTIONS
 from tests.jobs.shipment import make_device, transfer
 from transfer.service.ingest.arrivals import Refused, Whole, look
 
@@ -30,7 +31,7 @@ def state_of(root: Path) -> dict[str, tuple[int, int, int]]:
 
 def test_a_whole_device_is_taken_and_left_as_it_is(device: Path) -> None:
     before = state_of(device)
-    found = look(str(device))
+    found = look(str(device), OPTIONS)
     assert isinstance(found, Whole)
     assert found.size_bytes == 760_000
     assert state_of(device) == before
@@ -41,7 +42,7 @@ def test_a_bit_that_flipped_is_for_the_import_to_find(device: Path) -> None:
         content = bytearray((device / name).read_bytes())
         content[len(content) // 2] ^= 1
         (device / name).write_bytes(content)
-    assert isinstance(look(str(device)), Whole)
+    assert isinstance(look(str(device), OPTIONS), Whole)
 
 
 def fifo(name: str) -> Change:
@@ -104,7 +105,7 @@ def test_what_is_no_whole_device_is_refused_with_the_reason(
     device: Path, change: Change, reason: str
 ) -> None:
     change(device)
-    found = look(str(device))
+    found = look(str(device), OPTIONS)
     assert isinstance(found, Refused)
     assert reason in found.reason
     assert not found.may_pass
@@ -118,7 +119,7 @@ def test_a_device_whose_copy_did_not_end_is_refused(site: Path, device: Path, tm
 
     seal = decode_seal((device / "SEAL.json").read_bytes(), "SEAL.json")
     (device / "SEAL.json").write_bytes(encode(replace(seal, complete=False)))
-    found = look(str(device))
+    found = look(str(device), OPTIONS)
     assert isinstance(found, Refused)
     assert "sealed before its last copy ended" in found.reason
     assert found.document is not None
@@ -127,7 +128,7 @@ def test_a_device_whose_copy_did_not_end_is_refused(site: Path, device: Path, tm
 
 def test_the_seal_of_another_device_is_refused(device: Path, another: Path) -> None:
     shutil.copy(another / "SEAL.json", device / "SEAL.json")
-    found = look(str(device))
+    found = look(str(device), OPTIONS)
     assert isinstance(found, Refused)
     assert "cannot be trusted" in found.reason or "not whole" in found.reason
 
@@ -140,7 +141,7 @@ def test_a_disk_that_fails_may_be_well_again(device: Path, monkeypatch: pytest.M
         raise OSError(5, "Input/output error", path)
 
     monkeypatch.setattr(module, "read_limited", fail)
-    found = look(str(device))
+    found = look(str(device), OPTIONS)
     assert isinstance(found, Refused)
     assert found.may_pass
     assert "Input/output error" in found.reason
@@ -154,4 +155,4 @@ def test_of_packs_with_faults_of_a_carrier_those_that_miss_bytes_are_not_whole(
         target = tmp_path / fault.partition(":")[0]
         target.mkdir()
         assert transfer("ship", device, target, "--fault", fault, "--seed", "1", "--days", "0").code == 0
-        assert isinstance(look(str(target / "test")), Whole) == is_whole, fault
+        assert isinstance(look(str(target / "test"), OPTIONS), Whole) == is_whole, fault

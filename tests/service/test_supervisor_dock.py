@@ -18,6 +18,7 @@ from tests.service.supervising import Gate, Sick, content_of, memory, options, s
 from tests.simulators.disks import tmpfs
 from transfer.errors import DeviceError
 from transfer.formats.tracking import encode
+from transfer.jobs.import_.options import ImportOptions
 from transfer.ledger.phases import Phase
 from transfer.service.ingest import dock_watch, notices
 from transfer.service.ingest.arrivals import look
@@ -261,9 +262,10 @@ async def test_an_old_seal_of_a_device_is_refused(
 
     newer = Path(shutil.copytree(pristine, dock / "newer"))
     seal = documents.decode_seal((newer / "SEAL.json").read_bytes(), "SEAL.json")
-    (newer / "SEAL.json").write_bytes(documents.encode(replace(seal, generation=2)))
+    (newer / "SEAL.json").write_bytes(documents.encode(replace(seal, generation=2, previous_seal="0" * 64)))
     forged = Path(shutil.copytree(newer, tmp_path / "forged"))
-    (forged / "SEAL.json").write_bytes(documents.encode(replace(seal, generation=2, software="x")))
+    forgery = replace(seal, generation=2, previous_seal="0" * 64, software="x")
+    (forged / "SEAL.json").write_bytes(documents.encode(forgery))
     async with serving(tmp_path, dock, memory()) as service:
         await service.phase(Phase.COMPLETE)
         newer.rename(tmp_path / "away")
@@ -329,9 +331,9 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders that were looked at, in order."""
     paths: list[str] = []
 
-    def counted(root: str) -> object:
+    def counted(root: str, options: ImportOptions) -> object:
         paths.append(root)
-        return look(root)
+        return look(root, options)
 
     monkeypatch.setattr(dock_watch, "look", counted)
     return paths

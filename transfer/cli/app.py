@@ -27,14 +27,18 @@ from transfer.cli.failures import INTERRUPTED, Failure, describe
 
 HOMES: Final = {
     "profiles": "profiles",
+    "keys": "keys",
     "prepare": "prepare",
     "copy": "copy",
     "seal": "seal",
     "verify": "verify",
     "info": "inspect",
     "ls": "inspect",
+    "custody": "custody",
     "ship": "ship",
     "import": "import_",
+    "certify": "certify",
+    "erase": "erase",
     "serve": "serve",
     "tokens": "tokens",
     "demo": "demo",

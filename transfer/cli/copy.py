@@ -24,11 +24,14 @@ from transfer.cli.options import (
     MinSizeOption,
     NoProgressOption,
     QuietOption,
+    WhoOption,
     WorkersOption,
+    check_who,
     default_workers,
     read_bwlimit,
     read_filter,
 )
+from transfer.cli.state import state_directory
 
 if TYPE_CHECKING:
     from transfer.jobs.copy.options import CopyResult
@@ -64,6 +67,7 @@ def copy(
     bwlimit: BwlimitOption = None,
     workers: WorkersOption = None,
     level: LevelOption = None,
+    who: WhoOption = "",
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -74,6 +78,7 @@ def copy(
     from transfer.device.garbage import collecting_rarely
     from transfer.jobs.copy.process import first_worker
 
+    check_who(who)
     keep_large_blocks()
     with nullcontext() if dry_run else first_worker() as worker:  # which loads its modules beside ours
         import asyncio
@@ -103,6 +108,8 @@ def copy(
             dry_run=dry_run,
             count_ahead=not quiet and not no_progress and sys.stderr.isatty(),
             write_rate=(lambda: _rate(limit)) if limit is not None else None,
+            state_directory=state_directory(),
+            who=who,
         )
         with console.progress() as show, collecting_rarely():
             result = asyncio.run(

@@ -16,7 +16,9 @@ from transfer.cli.options import (
     ExcludeOption,
     FilterFromOption,
     FilterOption,
+    GuestWhoOption,
     IfExistsOption,
+    IgnoreCustodyOption,
     IncludeFromOption,
     IncludeOption,
     JsonOption,
@@ -26,6 +28,7 @@ from transfer.cli.options import (
     QuietOption,
     RegionOption,
     WorkersOption,
+    check_who,
     default_workers,
     rate_now,
     read_bwlimit,
@@ -33,7 +36,10 @@ from transfer.cli.options import (
     read_if_exists,
     read_symlinks,
 )
+from transfer.cli.secrets import PassphraseFileOption
+from transfer.cli.signing import SignersOption, read_signers, signed_line
 from transfer.cli.state import ledger_address
+from transfer.cli.unlocking import IdentityOption, UnlockOption, read_keys
 from transfer.device.garbage import collecting_rarely
 
 if TYPE_CHECKING:
@@ -85,6 +91,16 @@ def import_(
     filter_from: FilterFromOption = None,
     bwlimit: BwlimitOption = None,
     workers: WorkersOption = None,
+    identity: IdentityOption = None,
+    passphrase: UnlockOption = False,
+    passphrase_file: PassphraseFileOption = None,
+    signers: SignersOption = None,
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", help="Take a device although a newer seal of it was seen before."),
+    ] = False,
+    who: GuestWhoOption = None,
+    ignore_custody: IgnoreCustodyOption = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -99,6 +115,7 @@ def import_(
     from transfer.jobs.import_.options import ImportOptions
     from transfer.stores.open import endpoint_name, no_limit
 
+    check_who(who)
     keep_large_blocks()
     console = Console(json=json, quiet=quiet, progress=not no_progress)
     address, limit = parse_s3_uri(bucket), read_bwlimit(bwlimit)
@@ -118,6 +135,11 @@ def import_(
         if_exists=read_if_exists(if_exists),
         workers=workers or default_workers(),
         incomplete=incomplete,
+        signers=read_signers(signers),
+        allow_older=allow_older or abandon,  # what is given up may be of an older seal
+        who=who,
+        ignore_custody=ignore_custody,
+        keys=read_keys(identity, unlock=passphrase, secret_file=passphrase_file),
     )
     opening = {
         "endpoint_url": endpoint_url,
@@ -190,7 +212,9 @@ async def _abandon(
     from transfer.ledger.phases import Phase
     from transfer.stores.open import open_store
 
-    arrival = await asyncio.to_thread(receive, device, options.incomplete, lambda finding: None)
+    arrival = await asyncio.to_thread(
+        receive, device, options.incomplete, lambda finding: None, options.keys, options.signers
+    )
     async with open_ledger(ledger, timestamp) as opened:
         job, _ = await register(opened, arrival, options)
         store = await open_store(options.bucket, **opening)
@@ -244,6 +268,7 @@ def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
         lines.append(f"  verified on the device by BLAKE3, at the store by {how}")
     if outcome.superseded:
         lines.append(f"  {outcome.superseded:,} files were replaced by a later run and not sent")
+    lines += signed_line(outcome.signed_by)
     console.result(document, lines)
     for finding in outcome.findings[:_SHOWN_FAILURES]:
         console.warn(f"the device is damaged: {finding}")

@@ -8,6 +8,9 @@ import typer
 
 from transfer.cli.console import Console, table
 from transfer.cli.options import JsonOption
+from transfer.cli.secrets import PassphraseFileOption
+from transfer.cli.state import state_directory
+from transfer.cli.unlocking import IdentityOption, UnlockOption, read_keys
 
 if TYPE_CHECKING:
     from transfer.core.records import Entry
@@ -22,13 +25,27 @@ def register(app: typer.Typer) -> None:
 
 def info(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="A device.")],
+    identity: IdentityOption = None,
+    passphrase: UnlockOption = False,
+    passphrase_file: PassphraseFileOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what a device is: state, totals, runs, profile."""
     from transfer.jobs.info import info as run
 
-    summary = run(device)
+    keys = read_keys(
+        identity, unlock=passphrase, secret_file=passphrase_file, state_directory=state_directory()
+    )
+    summary = run(device, keys)
     Console(json=json).result(summary, _info_lines(summary) if not json else ())
+
+
+def _held(summary: DeviceSummary) -> str:
+    from transfer.core.sizes import format_size
+
+    if summary.entries is None or summary.content_bytes is None:
+        return "what nobody can say"
+    return f"{summary.entries:,} entries, {format_size(summary.content_bytes)}"
 
 
 def _info_lines(summary: DeviceSummary) -> list[str]:
@@ -38,13 +55,17 @@ def _info_lines(summary: DeviceSummary) -> list[str]:
     lines = [
         f"{summary.path}: device {document.ordinal} of job {document.job}, {summary.state}",
         f"  id        {document.device_id}, prepared {document.created} with profile {document.profile}",
-        f"  holds     {summary.entries:,} entries, {format_size(summary.content_bytes)}, "
+        f"  holds     {_held(summary)}, "
         f"stored in {summary.packs:,} packs, {format_size(summary.stored_bytes)}",
         f"  room      {format_size(summary.room_bytes)}",
     ]
     if summary.sealed is not None:
         lines[-1] = f"  sealed    {summary.sealed}"
+    if summary.failed is not None and summary.skipped is not None:
         lines.append(f"  not on it {summary.failed:,} failed, {summary.skipped:,} skipped")
+    if summary.device.is_encrypted:
+        how = "what is in it is not known without a key: --identity" if summary.locked else "opened"
+        lines.append(f"  encrypted {how}")
     if summary.runs:
         rows = [
             (
@@ -70,6 +91,9 @@ def ls(
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what was skipped, failed, or changed while being read.")
     ] = False,
+    identity: IdentityOption = None,
+    passphrase: UnlockOption = False,
+    passphrase_file: PassphraseFileOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the entries of a device, merged over its runs, in path order."""
@@ -78,7 +102,10 @@ def ls(
     from transfer.jobs.listing import entries
 
     console = Console(json=json)
-    for entry_path, record in entries(device, prefix=os.fsencode(path), problems_only=problems):
+    keys = read_keys(
+        identity, unlock=passphrase, secret_file=passphrase_file, state_directory=state_directory()
+    )
+    for entry_path, record in entries(device, prefix=os.fsencode(path), problems_only=problems, keys=keys):
         if json:
             console.record(record)
         else:

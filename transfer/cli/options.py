@@ -52,6 +52,25 @@ BwlimitOption = Annotated[
     ),
 ]
 
+# Custody.
+WhoOption = Annotated[
+    str, typer.Option("--who", metavar="TEXT", help="Who answers for this, for the custody log.")
+]
+GuestWhoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--who",
+        metavar="TEXT",
+        help="Write to the device's custody log, with who answers for it; default: nothing is written.",
+    ),
+]
+IgnoreCustodyOption = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-custody", help="Take devices although their custody logs are cut, edited or broken."
+    ),
+]
+
 # Filters, as rclone has them.
 IncludeOption = Annotated[
     list[str] | None,
@@ -123,6 +142,14 @@ IfExistsOption = Annotated[
 
 # A file of rules beyond this is not one of rules.
 _MAX_RULE_FILE_BYTES = 4 * 1024 * 1024
+
+
+def check_who(who: str | None) -> None:
+    """Raise UsageError when an entry of a custody log has no place for the value of --who."""
+    if who:
+        from transfer.formats.custody import check_words
+
+        check_words(who, "")
 
 
 def read_bwlimit(text: str | None) -> BandwidthLimit | None:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transfer.cli.console import Console
-from transfer.cli.options import DryRunOption, JsonOption, ProfileOption, QuietOption
+from transfer.cli.options import (
+    DryRunOption,
+    JsonOption,
+    ProfileOption,
+    QuietOption,
+    WhoOption,
+    check_who,
+)
+from transfer.cli.state import state_directory
+from transfer.errors import UsageError
+
+if TYPE_CHECKING:
+    from transfer.core.unlock_code import UnlockCode
+    from transfer.device.recipients import DestinationKey
+
+_ENCRYPTED = (
+    "  encrypted: copy and seal on this host; when it is sealed, this host cannot read it any more",
+)
+_CODE = (
+    "  the unlock code; it is shown this once and is stored nowhere. Write it down, and send it to the",
+    "  destination by another way than the device:",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +51,22 @@ def prepare(
         str | None,
         typer.Option("--capacity", metavar="SIZE", help="What may be stored, if not the profile's capacity."),
     ] = None,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipient",
+            "-r",
+            metavar="KEY|FILE",
+            help="Encrypt for this age or SSH public key, or those in a file; may be repeated.",
+        ),
+    ] = None,
+    passphrase: Annotated[
+        bool,
+        typer.Option(
+            "--passphrase", help="Encrypt for an unlock code, which is shown once and stored nowhere."
+        ),
+    ] = False,
+    who: WhoOption = "",
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -39,22 +77,56 @@ def prepare(
     from transfer.jobs.prepare import prepare as run
 
     console = Console(json=json, quiet=quiet)
+    check_who(who)
     capacity_bytes = parse_size(capacity, what="--capacity") if capacity is not None else None
+    code = _new_code(recipient) if passphrase else None
+    locked_for = code or _recipients(recipient)
     made = run(
-        device, load_profile(profile), job, ordinal=ordinal, capacity_bytes=capacity_bytes, dry_run=dry_run
+        device,
+        load_profile(profile),
+        job,
+        ordinal=ordinal,
+        capacity_bytes=capacity_bytes,
+        locked_for=locked_for,
+        state_directory=state_directory(),
+        who=who,
+        dry_run=dry_run,
     )
     document = made.device.document
     verb = "would prepare" if dry_run else "prepared"
     room = format_size(made.usable_bytes)
-    console.result(
-        {
-            "prepared": not dry_run,
-            "device": document,
-            "free_bytes": made.free_bytes,
-            "usable_bytes": made.usable_bytes,
-        },
-        [
-            f"{verb} {device} as device {document.ordinal} of job {document.job}",
-            f"  id {document.device_id}, profile {document.profile}, room for {room}",
-        ],
-    )
+    summary: dict[str, object] = {
+        "prepared": not dry_run,
+        "device": document,
+        "free_bytes": made.free_bytes,
+        "usable_bytes": made.usable_bytes,
+    }
+    lines = [
+        f"{verb} {device} as device {document.ordinal} of job {document.job}",
+        f"  id {document.device_id}, profile {document.profile}, room for {room}",
+    ]
+    if locked_for:
+        lines += _ENCRYPTED
+    if code is not None and not dry_run:
+        summary["unlock_code"] = code.text
+        lines += [*_CODE, "", f"    {code.text}", ""]
+    console.result(summary, lines)
+
+
+def _new_code(recipients: list[str] | None) -> UnlockCode:
+    if recipients:
+        raise UsageError(
+            "--passphrase and --recipient do not go together: an age file has one or the other",
+            remedy="give one of them",
+        )
+    from transfer.device.job_key import new_unlock_code
+
+    return new_unlock_code()
+
+
+def _recipients(told: list[str] | None) -> Sequence[DestinationKey]:
+    if not told:
+        return ()
+    from transfer.device.recipients import read_recipients
+
+    return read_recipients(told)

@@ -12,20 +12,26 @@ from transfer.cli.options import (
     AwsProfileOption,
     BwlimitOption,
     EndpointUrlOption,
+    GuestWhoOption,
     IfExistsOption,
+    IgnoreCustodyOption,
     JsonOption,
     LedgerOption,
     NoSignRequestOption,
     RegionOption,
     WorkersOption,
+    check_who,
     default_workers,
     rate_now,
     read_bwlimit,
     read_if_exists,
     read_symlinks,
 )
+from transfer.cli.secrets import PassphraseFileOption
+from transfer.cli.signing import SignersOption, read_signers
 from transfer.cli.state import LEDGER_NAME, REPORTS_NAME, make_state_directory, state_directory
 from transfer.cli.tokens import TokensOption, tokens_file
+from transfer.cli.unlocking import IdentityOption, UnlockOption, read_keys
 from transfer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,6 +89,12 @@ def serve(
     ] = "report",
     bwlimit: BwlimitOption = None,
     workers: WorkersOption = None,
+    identity: IdentityOption = None,
+    passphrase: UnlockOption = False,
+    passphrase_file: PassphraseFileOption = None,
+    signers: SignersOption = None,
+    who: GuestWhoOption = None,
+    ignore_custody: IgnoreCustodyOption = False,
     settle: Annotated[
         str,
         typer.Option(
@@ -116,6 +128,7 @@ def serve(
     from transfer.stores.open import endpoint_name, open_store
 
     address, limit = parse_s3_uri(bucket), read_bwlimit(bwlimit)
+    check_who(who)
     _check_choice("--verify", verify, ("along", "first"))
     options = ImportOptions(
         bucket=address.bucket,
@@ -124,6 +137,10 @@ def serve(
         symlinks=read_symlinks(symlinks),
         if_exists=read_if_exists(if_exists),
         workers=workers or default_workers(),
+        signers=read_signers(signers),
+        who=who,
+        ignore_custody=ignore_custody,
+        keys=read_keys(identity, unlock=passphrase, secret_file=passphrase_file),
     )
     tls = _tls(host, tls_cert, tls_key, insecure_http=insecure_http)
     home = make_state_directory(state or state_directory())

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfer.cli.console import Console, table
-from transfer.cli.options import DryRunOption, JsonOption, NoProgressOption, QuietOption
+from transfer.cli.options import (
+    DryRunOption,
+    GuestWhoOption,
+    JsonOption,
+    NoProgressOption,
+    QuietOption,
+    check_who,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +65,7 @@ def ship(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed hits the same places.")
     ] = None,
+    who: GuestWhoOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -67,6 +75,7 @@ def ship(
     from transfer.jobs.ship.job import Shipment
     from transfer.jobs.ship.options import ShipOptions
 
+    check_who(who)
     console = Console(json=json, quiet=quiet, progress=not no_progress)
     options = ShipOptions(
         move=move,
@@ -75,6 +84,7 @@ def ship(
         day_length_s=day_length,
         faults=tuple(fault or ()),
         seed=seed,
+        who=who,
         dry_run=dry_run,
     )
     with console.progress() as show:

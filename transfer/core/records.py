@@ -179,7 +179,10 @@ class End(Record, kw_only=True, tag="end"):
 
 
 class Header(Record, kw_only=True, tag="segment"):
-    """The first line of a segment: which pack it describes, and how that pack begins, ends and hashes."""
+    """The first line of a segment: which pack it describes, and how that pack begins, ends and hashes.
+
+    `pack_plain_bytes` is the pack's size before it was encrypted; 0, and not written, where it was not.
+    """
 
     format_version: Literal[1]
     device_id: Annotated[str, Meta(min_length=36, max_length=36)]
@@ -192,6 +195,7 @@ class Header(Record, kw_only=True, tag="segment"):
     ends_with_member: bool
     pack_size_bytes: Size
     pack_blake3: Digest
+    pack_plain_bytes: Size = 0
     first_path: Text = ""
     first_path_base64: Base64 = ""
     last_path: Text = ""

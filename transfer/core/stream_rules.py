@@ -324,7 +324,8 @@ class StreamRules:
         header = self._header
         self._check_frame_is_told()
         table = _SEEK_TABLE_FIXED_BYTES + _SEEK_TABLE_ENTRY_BYTES * (self.frame_index + 1)
-        if self.frame is None or self._position + table != header.pack_size_bytes:
+        pack_bytes = header.pack_plain_bytes or header.pack_size_bytes
+        if self.frame is None or self._position + table != pack_bytes:
             raise FormatError("the frames do not add up to the pack's size")
         ends = self.frame.type == E
         if ends is not header.ends_with_member or ends is self._member_is_open:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from transfer.device.disk import device_errors, read_limited
 from transfer.device.layout import (
     DEVICE_NAME,
+    ERASED_NAME,
     PACKS,
     SEAL_NAME,
     SEGMENTS,
     Layout,
-    pack_number,
-    segment_number,
 )
 from transfer.errors import DeviceError
 from transfer.formats.documents import (
@@ -26,18 +26,31 @@ from transfer.formats.documents import (
     decode_seal,
 )
 
+if TYPE_CHECKING:
+    from transfer.formats.age.keys import Identity
+
 
 @dataclass(frozen=True)
 class Device:
-    """A prepared device: where it is, and what its DEVICE.json says."""
+    """A prepared device: where it is, and what its DEVICE.json says.
+
+    Attributes:
+        identities: what opens it, where it is encrypted; `transfer.device.encryption` finds them.
+    """
 
     layout: Layout
     document: DeviceDocument
+    identities: tuple[Identity, ...] = ()
 
     @property
     def root(self) -> str:
         """The device's directory."""
         return self.layout.root
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is encrypted and nothing is at hand that opens it."""
+        return self.document.is_encrypted and not self.identities
 
     @property
     def is_sealed(self) -> bool:
@@ -51,9 +64,16 @@ class Device:
             FormatError: it breaks FORMAT.md §12.
             DeviceError: it cannot be read.
         """
+        return decode_seal(self.seal_text(), SEAL_NAME)
+
+    def seal_text(self) -> bytes:
+        """The bytes of SEAL.json; one more than may be where it is too large.
+
+        Raises:
+            DeviceError: it cannot be read.
+        """
         with device_errors(self.root):
-            text = read_regular(self.layout.at(SEAL_NAME), MAX_SEAL_BYTES)
-        return decode_seal(text, SEAL_NAME)
+            return read_regular(self.layout.at(SEAL_NAME), MAX_SEAL_BYTES)
 
     def refuse_if_sealed(self) -> None:
         """Raise DeviceError when the device takes no more data."""
@@ -71,11 +91,15 @@ class Inventory:
     strangers: list[str]
 
 
-def open_device(root: str) -> Device:
+def open_device(root: str, *, even_erased: bool = False) -> Device:
     """The device at `root`.
 
+    Args:
+        root: its directory.
+        even_erased: take one that was erased as well, which has nothing but its documents.
+
     Raises:
-        DeviceError: there is none, or it cannot be read.
+        DeviceError: there is none, it cannot be read, or it was erased.
         FormatError: its DEVICE.json breaks FORMAT.md §6.
     """
     layout = Layout(root)
@@ -90,7 +114,13 @@ def open_device(root: str) -> Device:
         )
     with device_errors(root):
         text = read_regular(path, MAX_DEVICE_BYTES)
-    return Device(layout, decode_device(text, DEVICE_NAME))
+    document = decode_device(text, DEVICE_NAME)
+    device = Device(Layout(root, is_encrypted=document.is_encrypted), document)
+    if not even_erased and os.path.lexists(layout.at(ERASED_NAME)):
+        from transfer.device.erased import refuse_erased  # noqa: PLC0415  (it needs this module)
+
+        refuse_erased(device)
+    return device
 
 
 def read_regular(path: str, limit_bytes: int) -> bytes:
@@ -113,11 +143,11 @@ def take_inventory(layout: Layout) -> Inventory:
     """
     with device_errors(layout.root):
         packs, segments = _names(layout.packs), _names(layout.segments)
-    strangers = [f"{PACKS}/{name}" for name in packs if pack_number(name) is None]
-    strangers += [f"{SEGMENTS}/{name}" for name in segments if segment_number(name) is None]
+    strangers = [f"{PACKS}/{name}" for name in packs if layout.pack_number(name) is None]
+    strangers += [f"{SEGMENTS}/{name}" for name in segments if layout.segment_number(name) is None]
     return Inventory(
-        packs=[number for name in packs if (number := pack_number(name)) is not None],
-        segments=[number for name in segments if (number := segment_number(name)) is not None],
+        packs=[number for name in packs if (number := layout.pack_number(name)) is not None],
+        segments=[number for name in segments if (number := layout.segment_number(name)) is not None],
         strangers=strangers,
     )
 

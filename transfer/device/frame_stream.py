@@ -8,17 +8,15 @@ its records.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-
-from blake3 import blake3
 
 from transfer.core.records import Entry, Failed, Frame, Header, Removed, Skipped
 from transfer.core.stream_rules import StreamRules
 from transfer.device.device import Device
 from transfer.device.disk import device_errors
 from transfer.device.manifest import check_identity, named, open_segment
+from transfer.device.pack_source import PackSource
 from transfer.errors import FormatError, IntegrityError
 from transfer.formats.seek_table import table_bytes
 from transfer.formats.segment import read_records
@@ -95,35 +93,26 @@ def _add(group: FrameGroup, records: Sequence[Entry], position: int) -> None:
     group.positions += range(position, position + len(records))
 
 
-_READ_BYTES = 16 << 20
-"""At once: with room for a frame of 8 MiB that did not become smaller, which then need not be joined."""
-
-
 class PackReader:
     """Reads the frames of one pack in order, and keeps the digest of the whole file on the way."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._hasher = blake3()
-        self._offset = 0
+    def __init__(self, source: PackSource) -> None:
+        self._source = source
         self._frames: list[tuple[int, int]] = []
 
     def read(self, frame: Frame) -> bytes:
         """The stored bytes of the next frame.
 
         Raises:
-            IntegrityError: the pack ends before the frame does.
+            IntegrityError: the pack ends before the frame does, or is not what was written there.
             OSError: the disk failed.
         """
         self._frames.append((frame.stored_bytes, frame.bytes))
         try:
-            stored = self._take(frame.stored_bytes)
+            return self._take_whole(frame)
         except OSError:  # a bad sector costs this frame; the next one may be fine
-            self._offset = frame.offset + frame.stored_bytes
+            self._source.go_to(frame.offset + frame.stored_bytes)
             raise
-        if len(stored) < frame.stored_bytes:
-            raise IntegrityError("the pack ends inside this frame")
-        return stored
 
     def read_alone(self, frame: Frame) -> bytes:
         """The stored bytes of any frame, for who does not want the digest of the pack.
@@ -131,29 +120,33 @@ class PackReader:
         Raises:
             IntegrityError, OSError: as `read`.
         """
-        self._offset = frame.offset
-        stored = self._take(frame.stored_bytes)
-        if len(stored) < frame.stored_bytes:
-            raise IntegrityError("the pack ends inside this frame")
-        return stored
+        self._source.go_to(frame.offset)
+        return self._take_whole(frame)
 
     def rest(self) -> tuple[bytes, int, str]:
-        """The seek table, the size and the digest of the whole pack; to be called behind the last frame."""
-        table = self._take(table_bytes(len(self._frames)))
-        while extra := self._take(1 << 20):
+        """The seek table, the size and the digest of the whole pack; to be called behind the last frame.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        table = self._take_rest(table_bytes(len(self._frames)))
+        while extra := self._take_rest(1 << 20):
             table += extra[: max(0, (1 << 20) - len(table))]
-        return table, self._offset, self._hasher.hexdigest()
+        return table, self._source.stored_offset, self._source.digest()
 
     @property
     def frames(self) -> list[tuple[int, int]]:
         """Stored and decompressed size of the frames so far, as the seek table must have them."""
         return self._frames
 
-    def _take(self, size: int) -> bytes:
-        parts: list[bytes] = []
-        while size and (part := os.pread(self._descriptor, min(size, _READ_BYTES), self._offset)):
-            parts.append(part)
-            self._hasher.update(part)
-            self._offset += len(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _take_whole(self, frame: Frame) -> bytes:
+        stored = self._source.take(frame.stored_bytes)
+        if len(stored) < frame.stored_bytes:
+            raise IntegrityError("the pack ends inside this frame")
+        return stored
+
+    def _take_rest(self, size: int) -> bytes:
+        try:
+            return self._source.take(size)
+        except IntegrityError:  # its place is taken by as much that fits nothing; the digest says it as well
+            return bytes(1)

@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from transfer.core.merge import PathRecord, SpottedRecord, merge_runs
 from transfer.core.paths import check_path, display
@@ -30,6 +30,7 @@ from transfer.core.records import (
 )
 from transfer.device.device import Device
 from transfer.device.disk import device_errors
+from transfer.device.encryption import for_this_device, require_open
 from transfer.errors import FormatError, IntegrityError
 from transfer.formats.segment import MAX_SEGMENT_BYTES, read_header, read_records
 
@@ -45,18 +46,30 @@ def open_regular(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def open_segment(device: Device, sequence: int) -> BinaryIO:
-    """A segment for reading.
+@contextlib.contextmanager
+def open_segment(device: Device, sequence: int) -> Iterator[BinaryIO]:
+    """A segment for reading, decrypted where it is encrypted.
 
     Raises:
-        FormatError: it is larger than a segment may be.
+        FormatError: it is larger than a segment may be, or is encrypted to others than the device says.
+        IntegrityError: it does not begin as an age file does.
+        DeviceError: it cannot be read.
+        AccessError: it is encrypted, and nothing is at hand that opens it.
     """
     with device_errors(device.root):
         file = open_regular(device.layout.segment(sequence))
-    if os.fstat(file.fileno()).st_size > MAX_SEGMENT_BYTES:
-        file.close()
-        raise FormatError(f"segment {sequence} is larger than {MAX_SEGMENT_BYTES} bytes")
-    return file
+    with file:
+        if os.fstat(file.fileno()).st_size > MAX_SEGMENT_BYTES:
+            raise FormatError(f"segment {sequence} is larger than {MAX_SEGMENT_BYTES} bytes")
+        if not device.document.is_encrypted:
+            yield file
+            return
+        from transfer.formats.age.reader import AgeReader  # noqa: PLC0415  (start-up time)
+
+        require_open(device)
+        with named(sequence), device_errors(device.root), for_this_device():
+            reader = AgeReader(file, device.identities)
+        yield cast(BinaryIO, reader)
 
 
 def segment_header(device: Device, sequence: int) -> Header:
@@ -93,6 +106,8 @@ def check_identity(device: Device, sequence: int, header: Header) -> None:
         raise FormatError("it belongs to another device")
     if header.sequence != sequence:
         raise FormatError(f"it says that it is segment {header.sequence}")
+    if bool(header.pack_plain_bytes) != device.document.is_encrypted:
+        raise FormatError("it is of an encrypted pack, or of none, where the device is otherwise")
 
 
 @contextlib.contextmanager

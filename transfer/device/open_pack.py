@@ -9,21 +9,23 @@ it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from blake3 import blake3
 from msgspec import Struct
 
 from transfer.core.records import B, E, Frame, H, Header
-from transfer.device.disk import create_new, start_writeback, sync_directory, write_at
+from transfer.device.disk import sync_directory
 from transfer.device.layout import PARTIAL_SUFFIX
+from transfer.device.pack_file import PackFile, Place, PlainPackFile
 from transfer.formats import seek_table
 from transfer.formats.frames import Buffer, FrameCompressor
 from transfer.formats.segment import SegmentBody, encode_line, encode_segment
 from transfer.formats.tar import END_OF_ARCHIVE
 
-FLUSH_BYTES = 64 << 20
-"""Write-back is started in steps of this size, so that the last fsync of a pack finds little left to do."""
+if TYPE_CHECKING:
+    from transfer.formats.age.keys import Recipient
 
 
 class Piece(Struct, frozen=True, array_like=True):
@@ -48,9 +50,8 @@ class Piece(Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class PackState:
-    """What grows while a pack is written; a copy of it is a mark to go back to."""
+    """What grows while a pack is written, counted before any encryption."""
 
-    hasher: blake3
     size_bytes: int = 0
     frames: list[tuple[int, int]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
@@ -62,9 +63,17 @@ class PackState:
     last_path: bytes = b""
     in_member: bool = False
 
-    def mark(self) -> PackState:
+    def copy(self) -> PackState:
         """An independent copy."""
-        return replace(self, hasher=self.hasher.copy(), frames=self.frames.copy(), lines=self.lines.copy())
+        return replace(self, frames=self.frames.copy(), lines=self.lines.copy())
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A place to go back to."""
+
+    state: PackState
+    place: Place
 
 
 class OpenPack:
@@ -74,28 +83,36 @@ class OpenPack:
         path: its final name.
         in_member: it begins inside a large file.
         level: zstd level of its last frame.
+        recipients: whom it is encrypted to; none: it is not.
 
     Attributes:
-        digest: BLAKE3 of the whole file; empty until it is sealed off.
+        digest: BLAKE3 of the whole stored file; empty until it is sealed off.
+        stored_bytes: size of the stored file; 0 until it is sealed off.
         is_named: it has its final name, durably.
-        is_broken: a sync failed: what is on the disk is anybody's guess, and it must not be committed.
 
     Raises:
         OSError: the partial file cannot be made.
     """
 
-    def __init__(self, path: str, *, in_member: bool, level: int) -> None:
+    def __init__(
+        self, path: str, *, in_member: bool, level: int, recipients: Sequence[Recipient] = ()
+    ) -> None:
         self.path = path
         self.starts_with_member = not in_member
-        self.state = PackState(hasher=blake3(), in_member=in_member)
+        self.state = PackState(in_member=in_member)
         self.digest = ""
+        self.stored_bytes = 0
         self.is_named = False
-        self.is_broken = False
-        self._mark: PackState | None = None
+        self._is_nameless = False
+        self._mark: _Mark | None = None
         self._body = SegmentBody()
-        self._flushed = 0
         self._end_frame = FrameCompressor(level).compress(END_OF_ARCHIVE)
-        self._descriptor = create_new(path + PARTIAL_SUFFIX)
+        self._file = _new_file(path + PARTIAL_SUFFIX, recipients)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether what is on the disk is anybody's guess, and must not be committed."""
+        return self._is_nameless or self._file.is_broken
 
     @property
     def is_empty(self) -> bool:
@@ -103,9 +120,9 @@ class OpenPack:
         return not self.state.frames and not self.state.records
 
     def size_with(self, stored_bytes: int) -> int:
-        """How large the finished pack would be with one more frame of this stored size."""
+        """How large the finished file would be with one more frame of this size."""
         table = seek_table.table_bytes(len(self.state.frames) + 2)
-        return self.state.size_bytes + stored_bytes + len(self._end_frame) + table
+        return self._file.stored_bytes(self.state.size_bytes + stored_bytes + len(self._end_frame) + table)
 
     def append(self, piece: Piece) -> None:
         """Write a piece behind the others.
@@ -114,7 +131,7 @@ class OpenPack:
             OSError: the disk refused; the pack is as it was before the piece.
         """
         state = self.state
-        mark = state.mark() if piece.frame_kind == H else self._mark
+        mark = self._place() if piece.frame_kind == H else self._mark
         if piece.frame_kind:
             self._append_frame(piece.frame_kind, piece.content_bytes, piece.stored)
             state.in_member = piece.frame_kind != B
@@ -129,12 +146,15 @@ class OpenPack:
             state.file_bytes += piece.file_bytes
             state.first_path = state.first_path or piece.first_path
             state.last_path = piece.last_path
-        settled = state if mark is None else mark
+        settled = state if mark is None else mark.state
         self._body.take(state.lines, len(settled.lines))
+
+    def _place(self) -> _Mark:
+        return _Mark(self.state.copy(), self._file.place())
 
     def _append_frame(self, kind: str, content_bytes: int, stored: Buffer) -> None:
         state = self.state
-        self._write(stored)
+        self._file.append(stored)
         frame = Frame(type=kind, offset=state.size_bytes, stored_bytes=len(stored), bytes=content_bytes)
         line = encode_line(frame)
         state.lines.append(line)
@@ -142,20 +162,18 @@ class OpenPack:
         state.records += 1
         state.frames.append((len(stored), content_bytes))
         state.size_bytes += len(stored)
-        state.hasher.update(stored)
-
-    def _write(self, content: Buffer) -> None:
-        offset = write_at(self._descriptor, content, self.state.size_bytes)
-        if offset - self._flushed >= FLUSH_BYTES:
-            start_writeback(self._descriptor, self._flushed, offset - self._flushed)
-            self._flushed = offset
 
     def go_back(self) -> bool:
         """Drop the large file that is being written, if it began in this pack; whether it did."""
         if self._mark is None:
             return False
-        self.state, self._mark = self._mark, None
+        self._return_to(self._mark)
+        self._mark = None
         return True
+
+    def _return_to(self, mark: _Mark) -> None:
+        self.state = mark.state
+        self._file.go_back(mark.place)
 
     def seal_off(self) -> None:
         """Close with E frame and seek table, and sync; afterwards `digest` is that of the whole file.
@@ -163,20 +181,15 @@ class OpenPack:
         Raises:
             OSError: the disk refused. The pack is as before and may be sealed off again, unless `is_broken`.
         """
-        before = self.state.mark()
+        before = self._place()
         try:
-            self._close_stream()
+            stored_bytes = self._close_stream()
         except OSError:
-            self.state = before
+            self._return_to(before)
             raise
-        try:
-            os.fsync(self._descriptor)
-        except OSError:
-            self.is_broken = True
-            raise
-        start_writeback(self._descriptor, 0, 0)
-        self.close()
-        self.digest = self.state.hasher.hexdigest()
+        self._file.sync()
+        self._file.close()
+        self.digest, self.stored_bytes = self._file.digest(), stored_bytes
 
     def take_name(self) -> None:
         """Give the sealed pack its final name.
@@ -188,7 +201,7 @@ class OpenPack:
         try:
             sync_directory(os.path.dirname(self.path))
         except OSError:
-            self.is_broken = True
+            self._is_nameless = True
             raise
         self.is_named = True
 
@@ -197,19 +210,25 @@ class OpenPack:
         body, self._body = self._body, SegmentBody()
         return encode_segment(header, self.state.lines, self.state.records, body)
 
-    def _close_stream(self) -> None:
+    def _close_stream(self) -> int:
         state = self.state
         if not state.in_member:
             self._append_frame(E, len(END_OF_ARCHIVE), self._end_frame)
         table = seek_table.encode(state.frames)
-        self._write(table)
+        self._file.append(table)
         state.size_bytes += len(table)
-        state.hasher.update(table)
-        if os.fstat(self._descriptor).st_size > state.size_bytes:  # what was written before going back
-            os.ftruncate(self._descriptor, state.size_bytes)
+        stored_bytes = self._file.end()
+        self._file.cut(stored_bytes)
+        return stored_bytes
 
     def close(self) -> None:
         """Give the file descriptor back."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._file.close()
+
+
+def _new_file(path: str, recipients: Sequence[Recipient]) -> PackFile:
+    if not recipients:
+        return PlainPackFile(path)
+    from transfer.device.encrypted_pack import EncryptedPackFile  # noqa: PLC0415  (start-up time)
+
+    return EncryptedPackFile(path, recipients)

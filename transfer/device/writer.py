@@ -15,6 +15,7 @@ from transfer.core.records import FORMAT_VERSION, Header
 from transfer.core.stream_rules import path_fields
 from transfer.device.device import Device
 from transfer.device.disk import FULL_ERRNOS, device_errors, set_room_aside, write_durably
+from transfer.device.encryption import recipients_of
 from transfer.device.layout import PARTIAL_SUFFIX, RESERVE_NAME
 from transfer.device.open_pack import OpenPack, Piece
 from transfer.errors import DeviceFullError
@@ -65,6 +66,7 @@ class DeviceWriter:
         document = device.document
         capacity = document.capacity_bytes
         self._limit = None if capacity is None else capacity - document.reserve_bytes
+        self._pack_recipients, self._segment_recipients = recipients_of(document)
 
     def append(self, piece: Piece) -> None:
         """Take the next piece of the run.
@@ -136,7 +138,8 @@ class DeviceWriter:
 
     def _open(self) -> OpenPack:
         path = self.device.layout.pack(self.sequence)
-        return OpenPack(path, in_member=self._in_member, level=self.device.document.level)
+        level, recipients = self.device.document.level, self._pack_recipients
+        return OpenPack(path, in_member=self._in_member, level=level, recipients=recipients)
 
     def _commit_or_stop(self, pack: OpenPack, *, run_complete: bool = False) -> None:
         try:
@@ -154,12 +157,19 @@ class DeviceWriter:
         if not pack.is_named:
             pack.take_name()
         state = pack.state
-        segment = pack.segment(self._header(pack, run_complete))
+        segment = self._stored_segment(pack.segment(self._header(pack, run_complete)))
         write_durably(self.device.layout.segment(self.sequence), segment)
         self._pack = None
         self._in_member = state.in_member
-        self._used += state.size_bytes + len(segment)
+        self._used += pack.stored_bytes + len(segment)
         self.sequence += 1
+
+    def _stored_segment(self, segment: bytes) -> bytes:
+        if not self._segment_recipients:
+            return segment
+        from transfer.formats.age.writer import encrypt  # noqa: PLC0415  (start-up time)
+
+        return encrypt(segment, self._segment_recipients)
 
     def _header(self, pack: OpenPack, run_complete: bool) -> Header:
         state, document = pack.state, self.device.document
@@ -176,8 +186,9 @@ class DeviceWriter:
             source=self.identity.source,
             starts_with_member=pack.starts_with_member,
             ends_with_member=not state.in_member,
-            pack_size_bytes=state.size_bytes,
+            pack_size_bytes=pack.stored_bytes,
             pack_blake3=pack.digest,
+            pack_plain_bytes=state.size_bytes if document.is_encrypted else 0,
             chunk_size_bytes=document.chunk_size_bytes,
             entries=state.entries,
             content_bytes=state.file_bytes,

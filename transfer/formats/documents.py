@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from transfer.core.records import FORMAT_VERSION, Digest, Size, Timestamp
 from transfer.errors import FormatError, UsageError
@@ -27,12 +27,25 @@ Uuid = Annotated[
 ]
 Ordinal = Annotated[int, Meta(ge=1, le=9999)]
 Software = Annotated[str, Meta(min_length=1, max_length=128)]
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?!\n)$")]
+FileName = Annotated[str, Meta(pattern=r"^(keys/)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?!\n)$")]
+AgeRecipient = Annotated[str, Meta(pattern=r"^age1[02-9ac-hj-np-z]{58}(?!\n)$")]
 _CHUNK_SIZES = [1 << power for power in range(16, 27)]
 ChunkSize = Annotated[
     int, Meta(ge=_CHUNK_SIZES[0], le=_CHUNK_SIZES[-1], extra_json_schema={"enum": _CHUNK_SIZES})
 ]
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Recipients(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Whom an encrypted device is encrypted to (FORMAT.md §18), as age X25519 recipients.
+
+    Attributes:
+        job: packs and segments; its identity is in keys/job.age.
+        resume: segments as well; its identity stays on the source host until the seal.
+    """
+
+    job: AgeRecipient
+    resume: AgeRecipient
 
 
 class DeviceDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -56,6 +69,12 @@ class DeviceDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tr
     level: Annotated[int, Meta(ge=1, le=19)]
     read_bytes_per_s: Number
     write_bytes_per_s: Number
+    recipients: Recipients | UnsetType = UNSET
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether packs and segments are age files."""
+        return self.recipients is not UNSET
 
 
 class SealedFile(Struct, forbid_unknown_fields=True, frozen=True):
@@ -77,7 +96,12 @@ class Totals(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
 
 
 class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """SEAL.json: everything on the device, with its digest."""
+    """SEAL.json: everything on the device, with its digest.
+
+    Attributes:
+        totals: not told of an encrypted device, as they say what is in it.
+        previous_seal: BLAKE3 of the seal before, from generation 2 on.
+    """
 
     format: Literal["transfer-seal"] = "transfer-seal"
     format_version: Literal[1] = FORMAT_VERSION
@@ -91,7 +115,8 @@ class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True
     files: list[SealedFile]
     packs: list[SealedFile]
     segments: list[SealedFile]
-    totals: Totals
+    totals: Totals | UnsetType = UNSET
+    previous_seal: Digest | UnsetType = UNSET
 
 
 def check_job(job: str) -> None:

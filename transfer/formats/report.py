@@ -103,6 +103,7 @@ class ImportReport(Struct, kw_only=True):
         failure_reasons, skipped_reasons: all of each, by reason; most frequent first.
         repair_files: how many files say what has to be copied again: repair.txt, repair-2.txt and so on.
         device_sealed: when; empty for a device that is not sealed.
+        signed_by: whose signature the seal has, and the key; empty where nobody vouches for it.
         host, program: what ran the import, and the version of it.
         written: when this file was.
     """
@@ -143,6 +144,7 @@ class ImportReport(Struct, kw_only=True):
     skipped_reasons: list[Reason] = []
     repair_files: Number = 0
     device_sealed: str = ""
+    signed_by: str = ""
     host: str = ""
     program: str = ""
     written: str = ""

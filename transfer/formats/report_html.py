@@ -149,6 +149,7 @@ def _source(report: ImportReport) -> Markup:
         ("Device", f"{report.ordinal}"),
         ("Device id", element("code", _cut(report.device_id))),
         ("Sealed", moment(report.device_sealed) if report.device_sealed else None),
+        ("Signed by", _cut(report.signed_by) if report.signed_by else None),
         ("Seal BLAKE3", _digest(report.seal_blake3) if report.seal_blake3 else "not sealed"),
     )
 

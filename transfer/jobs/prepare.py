@@ -5,16 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from transfer import __version__
 from transfer.core.sizes import format_size
 from transfer.device.clock import timestamp
+from transfer.device.custody import append_entry
 from transfer.device.device import Device
 from transfer.device.disk import device_errors, sync_directory, write_durably
 from transfer.device.layout import (
+    CUSTODY_NAME,
     DEVICE_NAME,
+    ERASED_NAME,
     FORMATTED_DISK_NAMES,
+    JOB_KEY_NAME,
+    KEYS,
     PACKS,
     PARTIAL_SUFFIX,
     RECOVERY_NAME,
@@ -24,8 +33,12 @@ from transfer.device.layout import (
 )
 from transfer.device.recovery import recover_script, recovery_text
 from transfer.errors import DeviceError, DeviceFullError, UsageError
-from transfer.formats.documents import DeviceDocument, check_job, encode
+from transfer.formats.documents import DeviceDocument, Recipients, check_job, encode
 from transfer.formats.profile import DeviceProfile
+
+if TYPE_CHECKING:
+    from transfer.core.unlock_code import UnlockCode
+    from transfer.device.recipients import DestinationKey
 
 _LEAST_PART = 0.9
 """A disk with less room than this part of its profile's capacity is another disk, or none: an empty mount
@@ -48,7 +61,10 @@ def prepare(
     *,
     ordinal: int = 1,
     capacity_bytes: int | None = None,
+    who: str = "",
     dry_run: bool = False,
+    locked_for: Sequence[DestinationKey] | UnlockCode = (),
+    state_directory: str = "",
 ) -> Prepared:
     """Make `root` a device.
 
@@ -58,7 +74,10 @@ def prepare(
         job: name of the job.
         ordinal: which device of the job.
         capacity_bytes: what may be stored, instead of the profile's capacity.
+        who: who answers for it, for the custody log.
         dry_run: check everything, write nothing.
+        locked_for: who is to open it at the destination; nobody: it is not encrypted.
+        state_directory: where the resume identity of an encrypted device is kept until the seal.
 
     Raises:
         UsageError: the job's name is impossible, or the capacity too small.
@@ -79,12 +98,16 @@ def prepare(
     document = _document(profile, job, ordinal, capacity, profile.reserve_of(room))
     usable = (free if capacity is None else min(free, capacity)) - document.reserve_bytes
     _refuse_if_too_small(root, document, free, usable)
-    layout = Layout(root)
+    job_key = b""
+    if locked_for:
+        job_key, document = _encrypted(document, locked_for, "" if dry_run else state_directory)
+    layout = Layout(root, is_encrypted=document.is_encrypted)
     with device_errors(root):
         if dry_run:
             _refuse_unless_writable(root)
         else:
-            _write(layout, document)
+            _write(layout, document, job_key)
+            append_entry(layout, "prepared", who=who)
     return Prepared(Device(layout, document), free, usable)
 
 
@@ -95,6 +118,9 @@ def _refuse_unless_empty(root: str) -> None:
     with device_errors(root):
         names = set(os.listdir(root)) - FORMATTED_DISK_NAMES
         unfinished = _is_unfinished(root, names)
+    if DEVICE_NAME in names and ERASED_NAME in names:
+        remedy = f"keep {ERASED_NAME} and {CUSTODY_NAME} elsewhere, then delete what is left in the folder"
+        raise DeviceError(f"{root} is a device that was erased, with its records", remedy=remedy)
     if DEVICE_NAME in names:
         remedy = "use it with `transfer copy`, or choose an empty folder"
         raise DeviceError(f"{root} is a device already", remedy=remedy)
@@ -105,13 +131,15 @@ def _refuse_unless_empty(root: str) -> None:
 
 def _is_unfinished(root: str, names: set[str]) -> bool:
     """Whether all that is there is what an interrupted prepare leaves: it may begin anew."""
-    ours = {PACKS, SEGMENTS, RECOVERY_NAME, SCRIPT_NAME}
+    ours = {PACKS, SEGMENTS, KEYS, RECOVERY_NAME, SCRIPT_NAME}
     ours |= {name + PARTIAL_SUFFIX for name in (RECOVERY_NAME, SCRIPT_NAME, DEVICE_NAME)}
-    folders = [os.path.join(root, name) for name in names & {PACKS, SEGMENTS}]
+    keys = {os.path.basename(name) for name in (JOB_KEY_NAME, JOB_KEY_NAME + PARTIAL_SUFFIX)}
+    holds = {PACKS: set[str](), SEGMENTS: set[str](), KEYS: keys}
+    folders = [(os.path.join(root, name), holds[name]) for name in names & holds.keys()]
     return (
         PACKS in names
         and names <= ours
-        and not any(os.path.islink(folder) or os.listdir(folder) for folder in folders)
+        and not any(os.path.islink(folder) or set(os.listdir(folder)) - held for folder, held in folders)
     )
 
 
@@ -167,12 +195,44 @@ def _document(
     )
 
 
-def _write(layout: Layout, document: DeviceDocument) -> None:
+def _encrypted(
+    document: DeviceDocument, locked_for: Sequence[DestinationKey] | UnlockCode, state_directory: str
+) -> tuple[bytes, DeviceDocument]:
+    """What keys/job.age holds, and the document with the recipients; the resume identity is kept.
+
+    The job's identity is in no other place: with it this host could read what it writes.
+    """
+    from transfer.device.job_key import lock_job_key  # noqa: PLC0415  (start-up time)
+    from transfer.device.resume_key import keep  # noqa: PLC0415
+    from transfer.formats.age.keys import Identity  # noqa: PLC0415
+
+    job, resume = Identity.generate(), Identity.generate()
+    stored = lock_job_key(job, locked_for)
+    if state_directory:
+        keep(state_directory, document.device_id, resume, job=job.recipient.text)
+    recipients = Recipients(job=job.recipient.text, resume=resume.recipient.text)
+    return stored, msgspec.structs.replace(document, recipients=recipients)
+
+
+def _write(layout: Layout, document: DeviceDocument, job_key: bytes) -> None:
     """FORMAT.md §13: DEVICE.json comes last, its name makes the device."""
     os.makedirs(layout.packs, exist_ok=True)
     os.makedirs(layout.segments, exist_ok=True)
-    text = recovery_text(document.job, document.device_id, document.created)
+    _drop_old_keys(layout)
+    if job_key:
+        os.makedirs(layout.at(KEYS), exist_ok=True)
+        write_durably(layout.at(JOB_KEY_NAME), job_key)
+    text = recovery_text(document.job, document.device_id, document.created, encrypted=bool(job_key))
     write_durably(layout.at(RECOVERY_NAME), text)
     write_durably(layout.at(SCRIPT_NAME), recover_script(), mode=0o755)
     write_durably(layout.at(DEVICE_NAME), encode(document))
     sync_directory(layout.root)
+
+
+def _drop_old_keys(layout: Layout) -> None:
+    """What an interrupted prepare left: a device that is not encrypted must not look as if it were."""
+    folder = layout.at(KEYS)
+    if os.path.isdir(folder):
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)

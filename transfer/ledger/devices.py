@@ -1,4 +1,5 @@
-"""The devices that were seen, each with the newest generation of its seal.
+"""The devices that were seen, each with the newest generation of its seal and the newest entry of its custody
+log.
 
 An older generation, or another seal of the same one, changes nothing here: what was seen stays what it was.
 So see a device only when its seal can be trusted: whoever forged a seal of a high generation would make the
@@ -10,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec.structs import asdict
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from transfer.formats.custody import Head
 from transfer.ledger.database import Database
-from transfer.ledger.schema import devices
+from transfer.ledger.schema import custody, devices
 from transfer.ledger.values import KnownDevice, SealedDevice, Sighting
 
 
@@ -49,6 +51,33 @@ class Devices:
         """What is known of a device; None where it was never seen."""
         return await self._database.run(lambda connection: _find(connection, device_id))
 
+    async def custody(self, device_id: str) -> Head | None:
+        """The newest entry of a device's custody log that was seen; None where none was."""
+
+        async def work(connection: AsyncConnection) -> Head | None:
+            row = (await connection.execute(_of(custody, device_id))).one_or_none()
+            return None if row is None else Head(row.number, row.blake3)
+
+        return await self._database.run(work)
+
+    async def remember_custody(self, device_id: str, head: Head) -> None:
+        """Remember an entry instead of the one before. Durable.
+
+        Args:
+            device_id: of a device that was seen.
+            head: of a log that goes on from what was seen of it; whether it does is for the caller to find.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            values = {"number": head.number, "blake3": head.blake3, "seen": self._now()}
+            if (await connection.execute(_of(custody, device_id))).one_or_none() is None:
+                await connection.execute(insert(custody).values(device_id=device_id, **values))
+            else:
+                same = custody.c.device_id == device_id
+                await connection.execute(update(custody).where(same).values(**values))
+
+        await self._database.run(work)
+
 
 def compare(known: SealedDevice | None, seen: SealedDevice) -> Sighting:
     """How a device compares with the newest that was seen of it."""
@@ -62,8 +91,12 @@ def compare(known: SealedDevice | None, seen: SealedDevice) -> Sighting:
 
 
 async def _find(connection: AsyncConnection, device_id: str) -> KnownDevice | None:
-    row = (await connection.execute(select(devices).where(devices.c.device_id == device_id))).one_or_none()
+    row = (await connection.execute(_of(devices, device_id))).one_or_none()
     if row is None:
         return None
     device = SealedDevice(row.device_id, row.job, row.ordinal, row.generation, row.seal_blake3)
     return KnownDevice(device, row.first_seen, row.last_seen)
+
+
+def _of(table: Table, device_id: str) -> Select[tuple[object, ...]]:
+    return select(table).where(table.c.device_id == device_id)

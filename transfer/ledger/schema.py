@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = "0001"
+VERSION = "0002"
 """The script that this code was written for."""
 
 VERSION_TABLE = "ledger_version"
@@ -62,6 +62,15 @@ devices = Table(
     _words("seal_blake3"),
     _words("first_seen"),
     _words("last_seen"),
+)
+
+custody = Table(
+    "custody",
+    metadata,
+    Column("device_id", Text, ForeignKey("devices.device_id"), primary_key=True),
+    _number("number"),
+    _words("blake3"),
+    _words("seen"),
 )
 
 jobs = Table(

@@ -61,6 +61,7 @@ class DeviceView(Struct, frozen=True):
         reason: why it is refused, or what is still missing.
         size_bytes: what its seal says that it holds; null where there is none that can be trusted.
         job_id: of its newest job.
+        signed_by: whose signature its seal has, with the key's fingerprint; null where nobody vouches for it.
     """
 
     folder: str
@@ -72,6 +73,7 @@ class DeviceView(Struct, frozen=True):
     size_bytes: int | None
     tracking: TrackingView | None
     job_id: str | None
+    signed_by: str | None = None
 
 
 class CountersView(Struct, frozen=True):

@@ -5,14 +5,18 @@
 # is readable by itself: it begins at a pack whose first byte begins a tar member. Where a pack is missing or
 # damaged its whole group is left out: a hole inside a member would shift all that tar reads behind it.
 # All sound groups go through one pipe into one tar, so that the times of directories survive.
+# On an encrypted device (age) each file goes through age first; the job's identity, which keys/job.age holds
+# for those the device is meant for, is kept in a private file outside of the device while this runs.
 # The device is only read.
 #
 # Exit status: 0 every known pack is restored; 1 something is not, it is said what; 2 wrong use, or no tools.
 
-usage='usage: sh recover.sh [--fast] DESTINATION
-       sh recover.sh [--fast] --list
+usage='usage: sh recover.sh [--fast] [--identity KEY] DESTINATION
+       sh recover.sh [--fast] [--identity KEY] --list
   DESTINATION  a directory that exists, best an empty one, not on the device
   --list       name what is on the device instead of restoring it
+  --identity   what opens an encrypted device: an age identity file or an SSH private key;
+               without it age asks for the unlock code
   --fast       do not test each pack before it is used; all ends at the first damaged one'
 
 say() { printf 'recover.sh: %s\n' "$1" >&2; }
@@ -51,6 +55,48 @@ find_tar() {
     refuse 'no tar here knows --ignore-zeros; install GNU tar, or name one: TAR=/path/to/tar'
 }
 
+# --- an encrypted device ---
+
+# Finds out whether the device is encrypted, and opens the job's identity. $age is then the suffix of names.
+open_device() {
+    age=
+    [ -e keys/job.age ] || {
+        for file in packs/*.age segments/*.age; do
+            [ -e "$file" ] && refuse 'this device is encrypted and its keys/job.age is gone: nothing opens it'
+        done
+        [ -z "$identity" ] || say 'this device is not encrypted: --identity is not needed'
+        return
+    }
+    age=.age
+    command -v age >/dev/null 2>&1 || refuse 'this device is encrypted, and there is no age here; install it'
+    command -v mktemp >/dev/null 2>&1 || refuse 'there is no mktemp here; decrypt by hand, see RECOVERY.txt'
+    secrets=$(umask 077 && mktemp -d) || refuse 'no private directory can be made for the key'
+    trap 'rm -rf "$secrets"' EXIT
+    trap 'exit 1' HUP INT TERM
+    if [ -n "$identity" ]; then
+        age -d -i "$identity" keys/job.age >"$secrets/job.key" || refuse 'this key does not open the device'
+    else
+        age -d keys/job.age >"$secrets/job.key" || refuse 'the device was not opened; give --identity KEY'
+    fi
+}
+
+decrypt() { age -d -i "$secrets/job.key" "$1" 2>/dev/null; }
+
+# What file $1 holds, decrypted and decompressed; with $2 = -t it is only tested.
+open_file() {
+    if [ -z "$age" ]; then
+        zstd "$2" -qc "$1"
+        return
+    fi
+    # POSIX sh has no pipefail: what failed is told on descriptor 6, beside the content on 7.
+    {
+        failed=$({
+            { decrypt "$1" || printf age >&6; } | { zstd "$2" -qc >&7 || printf zstd >&6; }
+        } 6>&1)
+    } 7>&1
+    [ -z "$failed" ]
+}
+
 # --- what is on the device ---
 
 # Raises $last to the highest number among the given files.
@@ -64,9 +110,9 @@ raise_last() {
     done
 }
 
-# Does the seal list pack number $1? Only packs are named N.tar.zst; zstd stands in for cat, there is no other.
+# Does the seal list pack number $1? Only packs are named N.tar.zst or N.tar.zst.age; zstd stands in for cat, there is no other.
 is_sealed() {
-    name=$(printf '%08d.tar.zst' "$1")
+    name=$(printf '%08d.tar.zst%s' "$1" "$age")
     case $seal in
     *"\"packs/$name\""* | *"\"name\":\"$name\""* | *"\"name\": \"$name\""*) return 0 ;;
     esac
@@ -75,8 +121,8 @@ is_sealed() {
 
 find_last() {
     last=-1
-    raise_last packs/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].tar.zst
-    raise_last segments/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].jsonl.zst
+    raise_last packs/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].tar.zst"$age"
+    raise_last segments/[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9].jsonl.zst"$age"
     seal=
     if [ -f SEAL.json ]; then
         seal=$(zstd -qc SEAL.json | zstd -dqc) || say 'SEAL.json cannot be read'
@@ -92,7 +138,7 @@ find_last() {
 # The facts of pack $number out of the first line of its segment: $starts, $ends (yes, no, unknown), $size.
 read_header() {
     starts=unknown ends=unknown size=
-    line=$(zstd -dqc "segments/$number.jsonl.zst" 2>/dev/null | {
+    line=$(open_file "segments/$number.jsonl.zst$age" -d 2>/dev/null | {
         IFS= read -r line && printf '%s' "$line"
     })
     case $line in
@@ -117,12 +163,12 @@ read_header() {
 # Is pack $number there, as long as its segment says, and sound? A cut between two frames shows in the length
 # alone; a zstd that does not tell it in bytes is believed.
 is_sound() {
-    pack=packs/$number.tar.zst
+    pack=packs/$number.tar.zst$age
     if ! [ -f "$pack" ]; then
         say "pack $number is missing"
         return 1
     fi
-    if [ -n "$size" ]; then
+    if [ -n "$size" ] && [ -z "$age" ]; then  # age finds a cut by itself
         told=$(zstd -lv "$pack" 2>/dev/null)
         case $told in
         *'Compressed Size: '*"($size B)"*) ;;
@@ -132,7 +178,7 @@ is_sound() {
             ;;
         esac
     fi
-    [ -n "$fast" ] || zstd -tq "$pack" 2>/dev/null || {
+    [ -n "$fast" ] || open_file "$pack" -t 2>/dev/null || {
         say "pack $number is damaged"
         return 1
     }
@@ -150,8 +196,8 @@ send_group() {
     fi
     [ -t 2 ] && say "packs $range of $last"
     while [ "$first" -lt "$next" ]; do
-        pack=packs/$(printf '%08d' "$first").tar.zst
-        zstd -dqc "$pack" || {
+        pack=packs/$(printf '%08d' "$first").tar.zst$age
+        open_file "$pack" -d || {
             say "stopped: $pack could not be read to its end"
             return 1
         }
@@ -199,11 +245,17 @@ run_tar() {
 
 # --- the command ---
 
-fast='' list=''
+fast='' list='' identity=''
 while :; do
     case ${1-} in
     --fast) fast=yes ;;
     --list) list=yes ;;
+    --identity)
+        [ -n "${2-}" ] || refuse "--identity wants the file of a key
+$usage"
+        identity=$2
+        shift
+        ;;
     --help | -h) printf '%s\n' "$usage" && exit 0 ;;
     --) shift && break ;;
     -*) refuse "unknown option $1; a directory of this name is ./$1
@@ -231,9 +283,14 @@ if [ -z "$list" ]; then
 fi
 command -v zstd >/dev/null 2>&1 || refuse 'there is no zstd here; install it: the packs are compressed with it'
 find_tar
+case $identity in
+'' | /*) ;;
+*) identity=$PWD/$identity ;;
+esac
 cd "$device" || refuse "cannot enter the device's directory $device"
 [ -d packs ] || [ -d segments ] || [ -f DEVICE.json ] || refuse "$device is not a device: it has no packs"
 
+open_device
 find_last
 if [ "$last" -lt 0 ]; then
     say 'this device holds no packs: there is nothing to restore'
@@ -255,7 +312,7 @@ done <<OUTCOME
 $outcome
 OUTCOME
 
-[ -z "$lost" ] || say "LOST: packs ${lost#, }; zstd -dc segments/NUMBER.jsonl.zst names what was in one"
+[ -z "$lost" ] || say "LOST: packs ${lost#, }; the segment of the same number names what was in one"
 [ "$tar_status" = 0 ] || say "$tar ended with status $tar_status: see what it said above; when all it said is
   that names cannot be converted from UTF-8, it restored them all the same, byte for byte"
 [ $fed = yes ] || say 'not everything was read: free space, look for the reason above, and start again'

@@ -21,15 +21,19 @@ def recover_script() -> bytes:
     return _resource("recover.sh")
 
 
-def recovery_text(job: str, device_id: str, created: str) -> bytes:
+def recovery_text(job: str, device_id: str, created: str, *, encrypted: bool = False) -> bytes:
     """The bytes of `RECOVERY.txt` for one device, as UTF-8.
 
     Args:
         job: name of the job, as in DEVICE.json.
         device_id: UUID of the device, as in DEVICE.json.
         created: when the device was prepared, RFC 3339 in UTC.
+        encrypted: packs and segments are age files; the page then begins with what that means.
     """
     text = _resource("RECOVERY.txt").decode()
+    if encrypted:
+        head, rest = text.split("\nRESTORE ALL\n", 1)
+        text = f"{head}\n{_resource('ENCRYPTED.txt').decode()}\nRESTORE ALL\n{rest}"
     for place, value in zip(_TEXT_PLACES, (job, device_id, created), strict=True):
         text = text.replace("{" + place + "}", value)
     return text.encode()

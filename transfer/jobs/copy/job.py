@@ -16,10 +16,12 @@ from dataclasses import replace
 from transfer.core.paths import display
 from transfer.core.progress import Progress
 from transfer.device.clock import timestamp
+from transfer.device.custody import append_entry, read_log
 from transfer.device.device import Device, open_device
 from transfer.device.disk import device_errors
+from transfer.device.encryption import Keys, require_resume_key, unlocked
 from transfer.device.lock import locked
-from transfer.device.writer import DeviceWriter, RunIdentity, make_reserve
+from transfer.device.writer import DeviceWriter, RunIdentity, make_reserve, remove_reserve
 from transfer.errors import DeviceError, DeviceFullError, UsageError
 from transfer.jobs.copy.engine import CopyEngine
 from transfer.jobs.copy.links import LinkTable
@@ -85,10 +87,12 @@ async def copy(
         UsageError: the source cannot be copied there.
         LockedError: another process works on the device.
         DeviceError: there is no device, or it failed; what was committed before stays.
+        AccessError: it is encrypted, and this host did not prepare it.
         TransferError: source or workers failed; what came before is committed.
     """
-    device = open_device(root)
+    device = unlocked(open_device(root), Keys(state_directory=options.state_directory))
     device.refuse_if_sealed()
+    require_resume_key(device)
     folder = check_source(source, device)
     started = time.monotonic()
     if options.dry_run:
@@ -96,9 +100,26 @@ async def copy(
             return await asyncio.to_thread(measure, device, folder, options)
     with locked(device.layout, "copy"):
         device.refuse_if_sealed()
+        read_log(device.layout)  # to a broken one nothing can be added: better said now than in the end
         result = await _Copy(device, folder, options, observe, announce, ready).run()
+        if result.packs:
+            await asyncio.to_thread(tell_custody, device, options.who)
     result.elapsed_s = time.monotonic() - started
     return result
+
+
+def tell_custody(device: Device, who: str) -> None:
+    """Say in the custody log that a copy has ended which brought something.
+
+    Raises:
+        DeviceError: it cannot be written.
+    """
+    try:
+        append_entry(device.layout, "copied", who=who)
+    except DeviceFullError:  # the ballast is for what has to be written when nothing else fits
+        with device_errors(device.root):
+            remove_reserve(device)
+        append_entry(device.layout, "copied", who=who)
 
 
 class _Copy:

@@ -24,6 +24,8 @@ class CopyOptions:
         count_ahead: walk the source a second time, ahead of the copying, so that the remaining time is known.
         write_rate: bytes a second that may be written now; None: no limit. Asked again and again, so that a
             timetable works.
+        state_directory: where the resume identity of an encrypted device is.
+        who: who answers for it, for the custody log.
     """
 
     filter: Filter = field(default_factory=Filter)
@@ -36,6 +38,8 @@ class CopyOptions:
     dry_run: bool = False
     count_ahead: bool = False
     write_rate: Callable[[], int | None] | None = None
+    state_directory: str = ""
+    who: str = ""
 
 
 @dataclass

@@ -18,7 +18,8 @@ from transfer.device.layout import (
     RECOVERY_NAME,
     SCRIPT_NAME,
     SEAL_NAME,
-    pack_name,
+    SIGNATURE_NAME,
+    sealed_names,
 )
 from transfer.device.manifest import Manifest, read_manifest, segment_records
 from transfer.errors import DeviceError
@@ -26,7 +27,7 @@ from transfer.formats.tar import padding_bytes
 from transfer.jobs.copy.chunks import ChunkSums, RunningSums
 from transfer.jobs.copy.large_pieces import ResumedFile
 
-_TOP_LEVEL = (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME, SEAL_NAME)
+_TOP_LEVEL = (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME, SEAL_NAME, SIGNATURE_NAME)
 
 
 @dataclass
@@ -76,7 +77,7 @@ class ResumePoint:
         """
         layout, headers = self.manifest.device.layout, self.manifest.headers
         files = [layout.segment(header.sequence) for header in headers]
-        files += [layout.at(name) for name in (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME)]
+        files += [layout.at(name) for name in sealed_names(layout)]
         with device_errors(layout.root):
             others = sum(os.stat(path).st_size for path in files if os.path.lexists(path))
         return others + sum(header.pack_size_bytes for header in headers)
@@ -95,7 +96,8 @@ def find_resume_point(device: Device, *, clean: bool) -> ResumePoint:
     missing = next((header.sequence for header in manifest.headers if header.sequence not in present), None)
     if missing is not None:
         remedy = "run `transfer verify` for the whole picture, and copy to another device"
-        raise DeviceError(f"device {device.root} lacks pack {pack_name(missing)}", remedy=remedy)
+        what = f"device {device.root} lacks pack {device.layout.pack_name(missing)}"
+        raise DeviceError(what, remedy=remedy)
     uncommitted = [
         device.layout.pack(number) for number in inventory.packs if number >= len(manifest.headers)
     ]

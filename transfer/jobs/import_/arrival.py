@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from blake3 import blake3
-
 from transfer.core.merge import PathRecord, SpottedRecord, merge_runs
 from transfer.core.records import Header
-from transfer.device.device import Device, open_device, read_regular
-from transfer.device.disk import device_errors
-from transfer.device.layout import SEAL_NAME, pack_number, segment_number
+from transfer.device.device import Device, open_device
+from transfer.device.encryption import NO_KEYS, Keys, require_open, unlocked
+from transfer.device.layout import Layout
 from transfer.device.manifest import Manifest, segment_records
 from transfer.device.raw_read import DigestReader
 from transfer.errors import DeviceError, IntegrityError
-from transfer.formats.documents import MAX_SEAL_BYTES
+from transfer.formats.allowed_signers import AllowedSigners
 from transfer.jobs.verify.findings import Finding
+from transfer.jobs.verify.signed import CODES as SIGNATURE_CODES
 from transfer.jobs.verify.stored import StoredFiles, check_digests, check_presence, expected_files
 
 _FATAL = frozenset({"seal-invalid", "seal-foreign"})
@@ -41,42 +40,55 @@ class Arrival:
     seal_blake3: str
 
 
-def receive(root: str, incomplete: bool, report: Callable[[Finding], None]) -> Arrival:
+def receive(
+    root: str,
+    incomplete: bool,
+    report: Callable[[Finding], None],
+    keys: Keys = NO_KEYS,
+    signers: AllowedSigners | None = None,
+) -> Arrival:
     """Check a device on arrival.
 
     Args:
         root: its folder.
         incomplete: take it unsealed, or sealed before its last copy ended.
         report: told what is wrong with it.
+        keys: what opens it, if it is encrypted.
+        signers: whose signatures count; None: it need not be signed.
 
     Raises:
         DeviceError: there is no device, or one that is not to be taken.
-        IntegrityError: the seal cannot be trusted, or nothing of the manifest.
+        IntegrityError: seal or signature cannot be trusted, or nothing of the manifest.
+        AccessError: it is encrypted, and nothing was given that opens it.
     """
-    device = open_device(root)
+    device = unlocked(open_device(root), keys)
+    require_open(device)
     if not device.is_sealed and not incomplete:
         remedy = "seal it with `transfer seal`, or say --incomplete"
         raise DeviceError(f"device {root} is not sealed", remedy=remedy)
     found: list[Finding] = []
-    files = expected_files(device, found.append)
-    _refuse_bad_seal(root, found)
-    if device.is_sealed and not incomplete and not device.seal().complete:
+    files = expected_files(device, found.append, signers)
+    _refuse_bad_seal(root, found, _FATAL if signers is None else _FATAL | SIGNATURE_CODES)
+    if files.seal is None and (device.is_sealed or not incomplete):
+        raise IntegrityError(f"the seal of {root} cannot be read", remedy=_NEW_SHIPMENT)
+    if files.seal is not None and not incomplete and not files.seal.complete:
         what = f"device {root} was sealed before its last copy ended"
         raise DeviceError(what, remedy="say --incomplete to import what is there")
     check_presence(device, files, found.append)
     _check_small_files(device, files, found.append)
-    lost = {number for finding in found if (number := _segment_lost_by(finding)) is not None}
+    lost = {number for finding in found if (number := _segment_lost_by(finding, device.layout)) is not None}
     headers = [header for number, header in sorted(files.headers.items()) if number not in lost]
-    headers = [header for header in headers if device.is_sealed or _is_whole(device, header, found.append)]
+    if files.seal is None:
+        headers = [header for header in headers if _is_whole(device, header, found.append)]
     if not headers and (files.segments or found):
         raise IntegrityError(f"no segment of {root} is whole", remedy=_NEW_SHIPMENT)
     for finding in found:
         report(finding)
-    return Arrival(device, files, Manifest(device, headers), _seal_digest(device))
+    return Arrival(device, files, Manifest(device, headers), files.seal_blake3)
 
 
-def _refuse_bad_seal(root: str, found: list[Finding]) -> None:
-    fatal = next((finding for finding in found if finding.code in _FATAL), None)
+def _refuse_bad_seal(root: str, found: list[Finding], codes: frozenset[str]) -> None:
+    fatal = next((finding for finding in found if finding.code in codes), None)
     if fatal is not None:
         raise IntegrityError(f"the seal of {root} cannot be trusted: {fatal}", remedy=_NEW_SHIPMENT)
 
@@ -90,12 +102,12 @@ def _check_small_files(device: Device, files: StoredFiles, report: Callable[[Fin
         reader.close()
 
 
-def _segment_lost_by(finding: Finding) -> int | None:
+def _segment_lost_by(finding: Finding, layout: Layout) -> int | None:
     """The number of the segment that cannot be trusted after this finding."""
     if finding.code not in _LOSES_SEGMENT:
         return None
     name = finding.file.rpartition("/")[2]
-    return pack_number(name) if finding.code == "seal-disagrees" else segment_number(name)
+    return layout.pack_number(name) if finding.code == "seal-disagrees" else layout.segment_number(name)
 
 
 def _is_whole(device: Device, header: Header, report: Callable[[Finding], None]) -> bool:
@@ -104,17 +116,10 @@ def _is_whole(device: Device, header: Header, report: Callable[[Finding], None])
         for _ in segment_records(device, header.sequence):
             pass
     except IntegrityError as error:
-        name = device.layout.segment(header.sequence).removeprefix(device.root).lstrip("/")
+        name = device.layout.segment_file(header.sequence)
         report(Finding(code="segment-invalid", file=name, detail=str(error)))
         return False
     return True
-
-
-def _seal_digest(device: Device) -> str:
-    if not device.is_sealed:
-        return ""
-    with device_errors(device.root):
-        return blake3(read_regular(device.layout.at(SEAL_NAME), MAX_SEAL_BYTES)).hexdigest()
 
 
 def run_records(manifest: Manifest, run: int) -> Iterator[PathRecord]:

@@ -54,7 +54,13 @@ def measure(root: str, options: ImportOptions) -> Measured:
         TransferError: as the import would.
     """
     measured = Measured()
-    arrival = receive(root, options.incomplete, lambda finding: measured.findings.append(str(finding)))
+    arrival = receive(
+        root,
+        options.incomplete,
+        lambda finding: measured.findings.append(str(finding)),
+        options.keys,
+        options.signers,
+    )
     sent_links = options.symlinks is Symlinks.RCLONE
     told = with_emptiness(merged(arrival.manifest), symlinks_have_keys=sent_links)
     for (path, record, _), is_empty in told:

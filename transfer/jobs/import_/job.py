@@ -24,6 +24,7 @@ from transfer.jobs.import_.arbiter import Arbiter
 from transfer.jobs.import_.arrival import Arrival, merged, receive, run_records
 from transfer.jobs.import_.budget import Budget
 from transfer.jobs.import_.files import FileSender
+from transfer.jobs.import_.handover import Handover
 from transfer.jobs.import_.health import EndpointHealth, StoreLostError
 from transfer.jobs.import_.journal import Journal
 from transfer.jobs.import_.links import LinkStates
@@ -32,7 +33,7 @@ from transfer.jobs.import_.others import OtherSender
 from transfer.jobs.import_.outcome import Outcome
 from transfer.jobs.import_.packs import PackStream
 from transfer.jobs.import_.planning import FilePlanner, GroupWork
-from transfer.jobs.import_.registration import begin, register
+from transfer.jobs.import_.registration import begin, refuse_replay, register
 from transfer.jobs.import_.reporting import Reporter
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.phases import Phase
@@ -77,12 +78,20 @@ class Import:
         Raises:
             TransferError: it could not come to its end; report and ledger say how far it came.
         """
-        arrival = await asyncio.to_thread(receive, self._root, self._options.incomplete, self.outcome.found)
+        options = self._options
+        arrival = await asyncio.to_thread(
+            receive, self._root, options.incomplete, self.outcome.found, options.keys, options.signers
+        )
+        self.outcome.signed_by = arrival.files.signed_by
         headers = arrival.manifest.headers
         self.outcome.total_files = sum(header.entries for header in headers)
         self.outcome.total_bytes = sum(header.content_bytes for header in headers)
+        handover = Handover(self._ledger, arrival.device, self._options, self.outcome.notes.append)
+        await refuse_replay(self._ledger, arrival, options)
+        await handover.check()
         job, sighting = await register(self._ledger, arrival, self._options)
         self._note(sighting)
+        await handover.received()
         self.outcome.journal = journal = Journal(
             self._ledger, job.number, begun=job.phase is not Phase.RECEIVED
         )
@@ -97,6 +106,8 @@ class Import:
                 await self._send(arrival, journal)
                 await self._drop_parked(journal)
             state = self._state()
+            if state != "damaged":
+                await handover.imported(is_whole=state == "complete")
             await self._conclude(job.number, _PHASES[state], self._why(state))
         except asyncio.CancelledError:
             await self._end_early(reporter, job.number, "interrupted", "it was interrupted")
@@ -117,7 +128,7 @@ class Import:
     def _note(self, sighting: Sighting) -> None:
         if sighting is Sighting.OLDER:
             self.outcome.notes.append(
-                "a newer seal of this device was seen before: this is an older copy of it"
+                "a newer seal of this device was seen before: this is an older copy of it, taken as asked for"
             )
         elif sighting is Sighting.CONFLICTING:
             self.outcome.notes.append("another seal of this device and generation was seen before")

@@ -7,6 +7,8 @@ from enum import Enum
 
 from transfer.core.filters import Filter
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
+from transfer.device.encryption import NO_KEYS, Keys
+from transfer.formats.allowed_signers import AllowedSigners
 
 
 class Symlinks(Enum):
@@ -34,7 +36,12 @@ class ImportOptions:
         workers: threads that decompress and check.
         requests: small objects under way at once.
         memory_bytes: content held at once; a part more where parts are large.
+        keys: what opens an encrypted device.
         incomplete: take a device whose last copy did not end, or that is not sealed.
+        signers: whose signatures count; None: a device need not be signed.
+        allow_older: take a device although a newer seal of it, or another of its generation, was seen before.
+        who: who answers for it, for the device's custody log; None: nothing is written to the device.
+        ignore_custody: take a device although its custody log is not what it was.
     """
 
     bucket: str
@@ -48,3 +55,8 @@ class ImportOptions:
     memory_bytes: int = 160 << 20
     limits: S3Limits = AWS_LIMITS
     incomplete: bool = False
+    signers: AllowedSigners | None = None
+    allow_older: bool = False
+    who: str | None = None
+    ignore_custody: bool = False
+    keys: Keys = NO_KEYS

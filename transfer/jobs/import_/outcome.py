@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from transfer.core.merge import Spot
 from transfer.core.progress import Progress
+from transfer.device.signature import SignedBy
 from transfer.jobs.import_.journal import Journal
 from transfer.jobs.import_.report_files import ReportFiles
 from transfer.jobs.verify.findings import Finding
@@ -56,6 +57,7 @@ class Outcome:
         uploads_left: uploads in parts that the store could not be made to give up.
         uploads_parked: uploads in parts that were left open, to go on with.
         notes: what a person should know besides.
+        signed_by: whose signature the seal has; None where it has none that counts.
     """
 
     bucket: str
@@ -75,6 +77,7 @@ class Outcome:
     uploads_parked: int = 0
     notes: list[str] = field(default_factory=list)
     verified_by: str = ""
+    signed_by: SignedBy | None = None
     bytes_verified: int = 0
     bytes_of_parts: int = 0
     total_files: int = 0

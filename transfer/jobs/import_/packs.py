@@ -26,8 +26,8 @@ from transfer.core.stream_rules import StreamRules
 from transfer.device.device import Device
 from transfer.device.disk import device_error
 from transfer.device.frame_stream import FrameGroup, PackReader, frame_groups
-from transfer.device.layout import PACKS, SEGMENTS, pack_name, segment_name
 from transfer.device.manifest import open_regular
+from transfer.device.pack_source import open_source
 from transfer.errors import IntegrityError, TransferError
 from transfer.formats.frame_check import content_defect
 from transfer.formats.frames import FrameReader
@@ -169,7 +169,7 @@ class PackStream(Generic[Plan]):
             await self._feed_frames(pack, queue)
         except IntegrityError as error:
             self._rules.sequence = _LOST
-            name = f"{SEGMENTS}/{segment_name(sequence)}"
+            name = self._device.layout.segment_file(sequence)
             self._report(Finding(code="segment-invalid", file=name, detail=str(error)))
             await queue.put(error)
         except OSError as error:
@@ -292,9 +292,10 @@ class _Pack:
     def __init__(self, device: Device, sequence: int, *, whole: bool) -> None:
         self.sequence = sequence
         self.whole = whole
-        self.name = f"{PACKS}/{pack_name(sequence)}"
+        self.name = device.layout.pack_file(sequence)
         self.problem = ""
         """Why not all of it could be read; the first reason."""
+        self._device = device
         self._path = device.layout.pack(sequence)
         self._reader: PackReader | None = None
         self._file: BinaryIO | None = None
@@ -304,7 +305,7 @@ class _Pack:
             try:
                 self._file = open_regular(self._path)
                 os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-                self._reader = PackReader(self._file.fileno())
+                self._reader = PackReader(open_source(self._device, self._file.fileno()))
             except (OSError, IntegrityError) as error:
                 self.problem = f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}"
         return self._reader

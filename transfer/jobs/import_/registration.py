@@ -5,12 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from transfer.core.moments import parse_moment
+from transfer.errors import IntegrityError
 from transfer.jobs.import_.arrival import Arrival
 from transfer.jobs.import_.options import ImportOptions
+from transfer.ledger.devices import compare
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.phases import Phase
 from transfer.ledger.values import Job, JobIdentity, SealedDevice, Sighting, Upload
 from transfer.stores.contract import Store
+
+REPLAYS = {
+    Sighting.OLDER: "its seal is older than one of this device that was seen before",
+    Sighting.CONFLICTING: "another seal of the same generation of this device was seen before",
+}
+"""Why a device is not to be taken, though its seal is whole: somebody may want old data imported again."""
 
 _CLOCKS_APART = timedelta(minutes=15)
 _ENDED = (Phase.QUARANTINED, Phase.CANCELLED)
@@ -23,7 +31,7 @@ def sealed_device(arrival: Arrival) -> SealedDevice:
         device_id=document.device_id,
         job=document.job,
         ordinal=document.ordinal,
-        generation=arrival.device.seal().generation if arrival.device.is_sealed else 0,
+        generation=arrival.files.seal.generation if arrival.files.seal is not None else 0,
         seal_blake3=arrival.seal_blake3,
     )
 
@@ -38,8 +46,13 @@ async def register(ledger: Ledger, arrival: Arrival, options: ImportOptions) -> 
 
     Returns:
         the job as it stands, and how the device compares with what was seen of it before.
+
+    Raises:
+        IntegrityError: a newer seal of it was seen, or another of the same generation, and that is not
+            allowed. The ledger is as before.
     """
     sighting = await ledger.devices.see(sealed_device(arrival))
+    _refuse_if_older(sighting, arrival, options)
     identity = JobIdentity(
         device_id=arrival.device.document.device_id,
         seal_blake3=arrival.seal_blake3,
@@ -48,6 +61,21 @@ async def register(ledger: Ledger, arrival: Arrival, options: ImportOptions) -> 
         endpoint=options.endpoint,
     )
     return await ledger.jobs.find_or_create(identity), sighting
+
+
+async def refuse_replay(ledger: Ledger, arrival: Arrival, options: ImportOptions) -> None:
+    """Raise IntegrityError where `register` would, before more is asked of the device; sees nothing."""
+    device = sealed_device(arrival)
+    known = await ledger.devices.get(device.device_id)
+    _refuse_if_older(compare(known.device if known else None, device), arrival, options)
+
+
+def _refuse_if_older(sighting: Sighting, arrival: Arrival, options: ImportOptions) -> None:
+    if sighting in REPLAYS and not options.allow_older:
+        raise IntegrityError(
+            f"device {arrival.device.root} may be an old copy: {REPLAYS[sighting]}",
+            remedy="ask the sender; --allow-older takes it all the same",
+        )
 
 
 async def begin(ledger: Ledger, job: Job) -> Job:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from transfer.core.samples import Sample, SampleSeries
 from transfer.device.clock import timestamp
+from transfer.device.signature import told_signer
 from transfer.formats.report import CustodyEvent, ImportReport, ReportedFinding, State
 from transfer.jobs.import_.arrival import Arrival
 from transfer.jobs.import_.custody import custody_of, sealed_at
@@ -113,6 +114,7 @@ class Reporter:
             samples=self._samples.samples(),
             custody=custody,
             device_sealed=sealed_at(device),
+            signed_by=told_signer(self._arrival.files.signed_by),
             host=platform.node(),
             program=f"transfer {version('transfer-appliance')}",
             written=finished,

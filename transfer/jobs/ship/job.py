@@ -13,19 +13,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 
 import msgspec
 
 from transfer.core.progress import Progress
 from transfer.core.tracking import Event, Route, State, docked_at, follow
+from transfer.device.custody import append_entry
 from transfer.device.disk import sync_directory
 from transfer.device.layout import Layout
 from transfer.device.lock import locked
 from transfer.errors import DeviceError
-from transfer.formats.tracking import TrackingDocument
-from transfer.jobs.ship.cargo import Cargo, list_cargo
+from transfer.formats.tracking import FaultsDocument, TrackingDocument
+from transfer.jobs.ship.cargo import Cargo, Sealed, list_cargo
 from transfer.jobs.ship.damage import damage
 from transfer.jobs.ship.dock import Dock, dock_errors
 from transfer.jobs.ship.loading import Loading, can_rename, refuse_without_room
@@ -116,13 +117,18 @@ class Shipment:
         if record is not None:
             refuse_another_request(record, self._options)
             return Shipped("would-ship", standing.berth, record, standing.faults(record))
+        sealed, record, faults = self._plan(standing)
+        listed = faults.faults if faults else []
+        return Shipped("would-ship", standing.berth, record, listed, sealed.cargo.left_behind)
+
+    def _plan(self, standing: Standing) -> tuple[Sealed, TrackingDocument, FaultsDocument | None]:
+        """What travels, and the records of a new shipment; nothing is written."""
         device, sealed = standing.inspect(allow_incomplete=self._options.incomplete)
         renames = self._options.move and can_rename(self._source, self._dock)
         if not renames:
             refuse_without_room(self._dock, sealed.cargo.files)
         record, faults = new_shipment(device, sealed, self._options, renames=renames, now=self._now())
-        listed = faults.faults if faults else []
-        return Shipped("would-ship", standing.berth, record, listed, sealed.cargo.left_behind)
+        return sealed, record, faults
 
     def _carry(self, standing: Standing) -> Shipped:
         record = standing.record()
@@ -147,14 +153,19 @@ class Shipment:
             self._note(f"going on with the shipment of device {record.device_id}: it is {record.state}")
             route = Route(record.route.carrier_days, record.route.delay_days, self._options.day_length_s)
             return self._save(record, route=route)
-        device, sealed = standing.inspect(allow_incomplete=self._options.incomplete)
-        renames = self._options.move and can_rename(self._source, self._dock)
-        if not renames:
-            refuse_without_room(self._dock, sealed.cargo.files)
-        record, faults = new_shipment(device, sealed, self._options, renames=renames, now=self._now())
+        _, record, faults = self._plan(standing)
+        if self._options.who is not None:
+            self._hand_over(self._options.who)
+            _, record, faults = self._plan(standing)  # its log has grown
         self._dock.save_faults(record.device_id, faults)
         self._dock.save(record)
         return record
+
+    def _hand_over(self, who: str) -> None:
+        """Say so in the custody log, before the device is carried away with it."""
+        layout = Layout(self._source)
+        with nullcontext() if self._options.move else locked(layout, "ship"):  # a move has the lock already
+            append_entry(layout, "handed-over", who=who)
 
     def _load(self, standing: Standing, record: TrackingDocument) -> TrackingDocument:
         """Bring every file over."""

@@ -20,6 +20,7 @@ class ShipOptions:
         day_length_s: how long a simulated day really takes.
         faults: as --fault has them.
         seed: what the chance of the faults begins with; None: something new.
+        who: who hands the device over, for its custody log; None: nothing is written to the device.
         dry_run: look, and write nothing.
     """
 
@@ -29,6 +30,7 @@ class ShipOptions:
     day_length_s: float = 0.0
     faults: tuple[str, ...] = ()
     seed: int | None = None
+    who: str | None = None
     dry_run: bool = False
 
 

@@ -21,6 +21,7 @@ from transfer.core.paths import display
 from transfer.core.records import Begin, C, Chunk, File, Frame, Void
 from transfer.device.device import Device
 from transfer.device.frame_stream import FrameGroup, PackReader
+from transfer.device.pack_source import open_source
 from transfer.device.raw_read import open_past_cache
 from transfer.errors import FormatError, IntegrityError
 from transfer.formats.frame_check import frame_defects
@@ -30,7 +31,6 @@ from transfer.jobs.verify.findings import Finding, Report
 from transfer.jobs.verify.stored import (
     Expected,
     StoredFiles,
-    pack_file,
     pack_finding,
     refuse_if_gone,
     report_unreadable,
@@ -98,8 +98,10 @@ class FrameCheck:
             self._file = None
             yield
             return
-        self._reader = PackReader(descriptor)
         try:
+            self._reader = self._new_reader(number, descriptor)
+            if self._reader is None:
+                self._file = None
             yield
         finally:
             self._reader = None
@@ -111,9 +113,24 @@ class FrameCheck:
         except FileNotFoundError as error:  # reported as missing; its records are checked all the same
             refuse_if_gone(self._device, error)
         except (OSError, FormatError) as error:
-            report_unreadable(self._device, pack_file(number), error, self._report)
-            self.unread.discard(number)
+            self._give_up(number, error)
         return None
+
+    def _new_reader(self, number: int, descriptor: int) -> PackReader | None:
+        """None where it cannot be decrypted; its digest is then looked at as that of any unread pack."""
+        try:
+            return PackReader(open_source(self._device, descriptor))
+        except IntegrityError as error:
+            name = self._device.layout.pack_file(number)
+            self._report(Finding(code="frame-damaged", file=name, detail=error.what))
+        except OSError as error:
+            self._give_up(number, error)
+        return None
+
+    def _give_up(self, number: int, error: Exception) -> None:
+        """The disk failed; the digest of the pack is not looked at either."""
+        report_unreadable(self._device, self._device.layout.pack_file(number), error, self._report)
+        self.unread.discard(number)
 
     def take(self, group: FrameGroup) -> None:
         """Have a group checked, unless the disk failed and the rest of the pack is not worth trying."""
@@ -126,12 +143,11 @@ class FrameCheck:
         try:
             stored = reader.read(frame)
         except IntegrityError as error:
-            self._queue(group, _done(_lost(group, error.what)))
+            self._queue(group, _done(self._lost(group, error.what)))
         except OSError as error:
             self._reader = None
-            self._queue(group, _done(_lost(group, str(error))))
-            report_unreadable(self._device, pack_file(group.sequence), error, self._report)
-            self.unread.discard(group.sequence)
+            self._queue(group, _done(self._lost(group, str(error))))
+            self._give_up(group.sequence, error)
         else:
             self._on_bytes(len(stored))
             self._queue(group, self._threads.submit(self._open, group, frame, stored))
@@ -165,14 +181,23 @@ class FrameCheck:
         try:
             content = frames.decompress(stored, frame.bytes)
         except IntegrityError as error:
-            return _lost(group, error.what)
+            return self._lost(group, error.what)
         findings = [
-            _finding("content-altered", group, display(defect.path), defect.detail)
+            self._finding("content-altered", group, display(defect.path), defect.detail)
             for defect in frame_defects(frame.type, group.records, content)
         ]
         if findings:
             return _Opened(None, findings)
         return _Opened(content if frame.type == C else b"")
+
+    def _lost(self, group: FrameGroup, detail: str) -> _Opened:
+        """All that has bytes in the frame is lost."""
+        paths = [display(record.path_bytes) for record in group.records]
+        return _Opened(None, [self._finding("frame-damaged", group, path, detail) for path in paths or [""]])
+
+    def _finding(self, code: str, group: FrameGroup, path: str, detail: str) -> Finding:
+        file = self._device.layout.pack_file(group.sequence)
+        return Finding(code=code, file=file, frame=group.index, path=path, detail=detail)
 
     def _finish_large(self, group: FrameGroup, content: bytes | None) -> Iterator[Finding]:
         """Keep the digest of the large file at hand: its chunks come in order, over however many packs."""
@@ -187,7 +212,7 @@ class FrameCheck:
                 case File(offset=None) if self._file is not None:
                     if self._file.hexdigest() != record.blake3:
                         detail = "BLAKE3 of the whole file differs"
-                        yield _finding("file-digest", group, display(record.path_bytes), detail)
+                        yield self._finding("file-digest", group, display(record.path_bytes), detail)
                     self._file = None
                 case Void():
                     self._file = None
@@ -199,8 +224,7 @@ class FrameCheck:
         try:
             table, size, digest = reader.rest()
         except OSError as error:
-            report_unreadable(self._device, pack_file(number), error, self._report)
-            self.unread.discard(number)
+            self._give_up(number, error)
             return
         self.unread.discard(number)
         self._on_bytes(max(0, size - sum(stored for stored, _ in reader.frames)))
@@ -209,12 +233,13 @@ class FrameCheck:
         if expected is not None and found != expected:
             self._report(pack_finding(self._files, number, expected, found))
             return
+        name = self._device.layout.pack_file(number)
         try:
             if decode(table) != reader.frames:
                 detail = "it lists other frames than the segment"
-                self._report(Finding(code="seek-table", file=pack_file(number), detail=detail))
+                self._report(Finding(code="seek-table", file=name, detail=detail))
         except FormatError as error:
-            self._report(Finding(code="seek-table", file=pack_file(number), detail=error.what))
+            self._report(Finding(code="seek-table", file=name, detail=error.what))
 
 
 def _done(opened: _Opened) -> Future[_Opened]:
@@ -225,13 +250,3 @@ def _done(opened: _Opened) -> Future[_Opened]:
 
 def _bytes_of(group: FrameGroup) -> int:
     return group.frame.bytes + group.frame.stored_bytes if group.frame is not None else 0
-
-
-def _lost(group: FrameGroup, detail: str) -> _Opened:
-    """All that has bytes in the frame is lost."""
-    paths = [display(record.path_bytes) for record in group.records]
-    return _Opened(None, [_finding("frame-damaged", group, path, detail) for path in paths or [""]])
-
-
-def _finding(code: str, group: FrameGroup, path: str, detail: str) -> Finding:
-    return Finding(code=code, file=pack_file(group.sequence), frame=group.index, path=path, detail=detail)

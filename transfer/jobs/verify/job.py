@@ -8,9 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from transfer.core.progress import Progress
 from transfer.device.device import Device, open_device
+from transfer.device.encryption import NO_KEYS, Keys, require_open, unlocked
 from transfer.device.layout import DEVICE_NAME
 from transfer.device.raw_read import DigestReader
-from transfer.errors import FormatError
+from transfer.device.signature import SignedBy
+from transfer.errors import AccessError, FormatError
+from transfer.formats.allowed_signers import AllowedSigners
+from transfer.jobs.verify.custody import check_custody
 from transfer.jobs.verify.findings import Finding, Report
 from transfer.jobs.verify.records import RecordCheck
 from transfer.jobs.verify.sealed import compare_totals
@@ -33,11 +37,15 @@ class Verification:
         bytes: stored bytes that were read.
         records: records that were followed; deeply, they were also held against their frames.
         is_sealed: the comparison was with the seal; else with the segments alone.
+        is_locked: it is encrypted, and was not opened: nothing but stored bytes was compared.
+        signed_by: whose signature the seal has; None where it has none that counts.
         findings: the first MAX_LISTED_FINDINGS of `count`.
     """
 
     is_sealed: bool = False
     is_deep: bool = False
+    is_locked: bool = False
+    signed_by: SignedBy | None = None
     packs: int = 0
     segments: int = 0
     bytes: int = 0
@@ -52,12 +60,29 @@ class Verification:
 
 
 def verify(
-    root: str, *, deep: bool, observe: Callable[[Progress], None], on_finding: Report, workers: int
+    root: str,
+    *,
+    deep: bool,
+    observe: Callable[[Progress], None],
+    on_finding: Report,
+    workers: int,
+    keys: Keys = NO_KEYS,
+    signers: AllowedSigners | None = None,
 ) -> Verification:
-    """Check a device.
+    """Check a device; of an encrypted one that `keys` do not open, the stored bytes.
+
+    Args:
+        root: of the device.
+        deep: open every frame.
+        observe: told how far it is.
+        on_finding: told what is wrong.
+        workers: threads that read and decompress.
+        keys: what opens it, if it is encrypted.
+        signers: whose signatures count; None: it need not be signed.
 
     Raises:
         DeviceError: there is no device, or it cannot be read at all.
+        AccessError: it is encrypted, and what was asked for needs a key that was not given.
     """
     result = Verification(is_deep=deep)
 
@@ -73,10 +98,20 @@ def verify(
         detail = str(error).removeprefix(f"{DEVICE_NAME}: ")
         report(Finding(code="device-invalid", file=DEVICE_NAME, detail=detail))
         return result
-    result.is_sealed = device.is_sealed
-    files = expected_files(device, report)
+    device = unlocked(device, keys)
+    if deep and not keys.holders:  # what copy goes on with opens segments, no packs
+        require_open(replace(device, identities=()))
+    result.is_sealed, result.is_locked = device.is_sealed, device.is_locked
+    try:
+        files = expected_files(device, report, signers)
+    except AccessError:
+        if not result.count:
+            raise
+        return result  # the seal cannot be used, and without a key there is nothing else to go by
+    result.signed_by = files.signed_by
     result.packs, result.segments = len(files.packs), len(files.segments)
     check_presence(device, files, report)
+    check_custody(device, report)
     check = _Reading(device, files, result, report, observe).run(workers)
     _check_whole(device, files, check, report)
     return result
@@ -153,6 +188,8 @@ class _Reading:
 def _check_whole(device: Device, files: StoredFiles, check: RecordCheck, report: Report) -> None:
     """What can only be said of all segments together."""
     headers = [files.headers[number] for number in sorted(files.headers)]
+    if device.is_locked and files.seal is not None and not files.seal.complete:
+        report(Finding(code="incomplete", detail="it was sealed before its last copy ended"))
     if headers and not headers[-1].run_complete:
         detail = f"run {headers[-1].run} of {headers[-1].source} did not end"
         report(Finding(code="incomplete", detail=detail))

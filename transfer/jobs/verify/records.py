@@ -14,7 +14,7 @@ from transfer.device.device import Device
 from transfer.device.frame_stream import FrameGroup, frame_groups
 from transfer.errors import DeviceError, IntegrityError
 from transfer.jobs.verify.findings import Finding, Report
-from transfer.jobs.verify.stored import StoredFiles, report_unreadable, segment_file
+from transfer.jobs.verify.stored import StoredFiles, report_unreadable
 
 if TYPE_CHECKING:
     from transfer.jobs.verify.frames import FrameCheck
@@ -88,10 +88,11 @@ class RecordCheck:
         except IntegrityError as error:
             self.unfollowed.add(number)
             detail = str(error).removeprefix(f"segment {number}: ")
-            self._report(Finding(code="segment-invalid", file=segment_file(number), detail=detail))
+            name = self._device.layout.segment_file(number)
+            self._report(Finding(code="segment-invalid", file=name, detail=detail))
         except DeviceError as error:
             self.unfollowed.add(number)
-            report_unreadable(self._device, segment_file(number), error, self._report)
+            report_unreadable(self._device, self._device.layout.segment_file(number), error, self._report)
         if self._frames is not None:
             self._frames.end(number, is_followed=number not in self.unfollowed)
 

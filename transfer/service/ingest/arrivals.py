@@ -19,6 +19,8 @@ from transfer.device.layout import DEVICE_NAME, PACKS, SEGMENTS
 from transfer.errors import DeviceError, IntegrityError, TransferError
 from transfer.formats.documents import DeviceDocument, SealDocument, SealedFile
 from transfer.jobs.import_.arrival import Arrival, receive
+from transfer.jobs.import_.options import ImportOptions
+from transfer.jobs.verify.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Refused:
     may_pass: bool = False
 
 
-def look(root: str) -> Whole | Refused:
-    """Look at a folder."""
+def look(root: str, options: ImportOptions) -> Whole | Refused:
+    """Look at a folder, as an import with these options would."""
     if not os.path.lexists(os.path.join(root, DEVICE_NAME)):
         return Refused(f"it is no device: it has no {DEVICE_NAME}")
     try:
@@ -58,10 +60,14 @@ def look(root: str) -> Whole | Refused:
         seal = device.seal()
         if defect := _first_and_count(_size_defects(device, seal)):
             return Refused(f"it is not whole: {defect}", device.document)
-        arrival = receive(root, incomplete=False, report=lambda finding: None)
+        arrival = receive(root, incomplete=False, report=_ignore, keys=options.keys, signers=options.signers)
     except TransferError as error:
         return _refused(error, device.document)
-    return Whole(arrival, seal.totals.content_bytes)
+    return Whole(arrival, sum(header.content_bytes for header in arrival.manifest.headers))
+
+
+def _ignore(finding: Finding) -> None:
+    """The import finds it again."""
 
 
 def _refused(error: TransferError, document: DeviceDocument | None) -> Refused:

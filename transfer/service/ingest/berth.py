@@ -22,7 +22,7 @@ class Berth:
         print_: of its content, when it was last asked for; empty: not since it changed.
         is_being_looked_at: in a thread, right now.
         may_pass: it was refused for a reason that may be over without any file being changed.
-        state, reason, document, size_bytes, job_id: as `views.DeviceView` has them.
+        state, reason, document, size_bytes, job_id, signed_by: as `views.DeviceView` has them.
         twin: the name of the folder that holds the same device and was there first.
     """
 
@@ -37,6 +37,7 @@ class Berth:
     document: DeviceDocument | None = None
     size_bytes: int | None = None
     job_id: str | None = None
+    signed_by: str | None = None
     twin: str | None = None
 
     @property
@@ -61,10 +62,13 @@ class Berth:
     def refuse(self, reason: str, document: DeviceDocument | None, *, may_pass: bool = False) -> None:
         """It is not taken."""
         self.state, self.reason, self.document, self.may_pass = "refused", reason, document, may_pass
-        self.size_bytes = self.job_id = self.twin = None
+        self.size_bytes = self.job_id = self.signed_by = self.twin = None
 
-    def accept(self, document: DeviceDocument, size_bytes: int, job_id: str) -> None:
+    def accept(
+        self, document: DeviceDocument, size_bytes: int, job_id: str, signed_by: str | None = None
+    ) -> None:
         """It has a job."""
+        self.signed_by = signed_by
         self.state, self.document, self.size_bytes, self.job_id = "accepted", document, size_bytes, job_id
         self.reason, self.may_pass, self.twin = None, False, None
 
@@ -81,6 +85,7 @@ class Berth:
             size_bytes=self.size_bytes,
             tracking=paper.view if paper else None,
             job_id=self.job_id,
+            signed_by=self.signed_by,
         )
 
 

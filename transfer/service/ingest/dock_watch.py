@@ -25,6 +25,7 @@ from typing import Protocol
 
 from transfer.errors import DeviceError, TransferError
 from transfer.formats.tracking import TRACKING_FOLDER
+from transfer.jobs.import_.options import ImportOptions
 from transfer.service.ingest.arrivals import Refused, Whole, look
 from transfer.service.ingest.berth import Berth, expected_view
 from transfer.service.ingest.folders import MAX_FOLDERS, DockListing, fingerprint, list_dock
@@ -58,6 +59,7 @@ class DockWatch:
         settle_s: how long nothing may have changed in a folder.
         on_change: told the name of a folder of which there is something new to show.
         log: told what happens.
+        options: of the imports that devices are looked at for.
         rescan_s: how often all is looked at.
 
     Attributes:
@@ -70,6 +72,7 @@ class DockWatch:
         self,
         *,
         root: str,
+        options: ImportOptions,
         settle_s: float,
         on_change: Callable[[str], None],
         log: Logger,
@@ -79,6 +82,7 @@ class DockWatch:
         self.keeper: Keeper
         self.problem = "the dock was not looked at yet"
         self.is_overfull = False
+        self._options = options
         self._settle_s = settle_s
         self._on_change = on_change
         self._log = log
@@ -287,7 +291,7 @@ class DockWatch:
             async with self._looks:
                 before, path = berth.print_, self._path(berth.name)
                 try:
-                    found = await asyncio.to_thread(look, path)
+                    found = await asyncio.to_thread(look, path, self._options)
                 except Exception as error:
                     self._log.exception("folder cannot be looked at", extra=berth.facts)
                     found = Refused(f"it cannot be looked at: {type(error).__name__}; the log says more")

@@ -10,21 +10,23 @@ import asyncio
 import os
 from weakref import WeakValueDictionary
 
-from transfer.jobs.import_.registration import register, sealed_device
+from transfer.device.signature import told_signer
+from transfer.errors import DeviceError, IntegrityError, LedgerError
+from transfer.jobs.import_.handover import Handover
+from transfer.jobs.import_.registration import REPLAYS, register, sealed_device
 from transfer.ledger.devices import compare
 from transfer.ledger.ledger import Ledger
-from transfer.ledger.values import Job, Sighting
+from transfer.ledger.values import Job
 from transfer.service.ingest.arrivals import Whole
 from transfer.service.ingest.berth import Berth, shown
 from transfer.service.ingest.destinations import options_for
-from transfer.service.ingest.ledger_trouble import ledger_trouble
+from transfer.service.ingest.ledger_trouble import LedgerTroubleError, ledger_trouble
 from transfer.service.ingest.plan import Plan
 from transfer.service.ingest.queue import ImportQueue
 
-_REASONS = {
-    Sighting.OLDER: "its seal is older than one of this device that was seen before",
-    Sighting.CONFLICTING: "another seal of the same generation of this device was seen before",
-}
+
+def _ignore(note: str) -> None:
+    """The import will tell it again."""
 
 
 class Turns:
@@ -87,7 +89,8 @@ class Reception:
                 berth.refuse(reason, document)
                 berth.twin = twin.name if twin is not None else None
                 return
-            berth.accept(document, whole.size_bytes, job.job_id)
+            signed_by = told_signer(whole.arrival.files.signed_by) or None
+            berth.accept(document, whole.size_bytes, job.job_id, signed_by)
             self._holders[document.device_id] = berth
             await self._offer(job, berth)
 
@@ -104,8 +107,15 @@ class Reception:
         with ledger_trouble():
             known = await self._ledger.devices.get(document.device_id)
         seen = compare(known.device if known else None, await asyncio.to_thread(sealed_device, arrival))
-        if reason := _REASONS.get(seen):
+        if reason := REPLAYS.get(seen):
             return reason, None
+        handover = Handover(self._ledger, arrival.device, self._plan.options, _ignore)
+        try:
+            await handover.check()
+        except LedgerError as error:
+            raise LedgerTroubleError(error) from error
+        except (IntegrityError, DeviceError) as error:
+            return error.what, None
         options = options_for(
             self._plan.options, job=document.job, ordinal=document.ordinal, device_id=document.device_id
         )

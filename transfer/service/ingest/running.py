@@ -86,7 +86,8 @@ class Run:
         with ledger_trouble():
             await jobs.set_phase(number, Phase.VERIFYING)
         self._on_change()
-        found = await verify_whole(self._root, self._means.plan.options.workers, self._observe)
+        options = self._means.plan.options
+        found = await verify_whole(self._root, options.workers, self._observe, options.keys, options.signers)
         self._progress = None
         if not found.is_valid:
             with ledger_trouble():

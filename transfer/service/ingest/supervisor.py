@@ -104,6 +104,7 @@ class Supervisor:
         means = Means(plan, ledger, open_store, reports)
         self._dock = DockWatch(
             root=dock,
+            options=means.plan.options,
             settle_s=settle_s,
             on_change=lambda name: self._changes.publish("device", name),
             log=log,

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 
 from transfer.core.progress import Progress
+from transfer.device.encryption import NO_KEYS, Keys
+from transfer.formats.allowed_signers import AllowedSigners
 from transfer.jobs.verify.findings import Finding
 from transfer.jobs.verify.job import Verification, verify
 
@@ -17,13 +19,21 @@ class _StoppedError(Exception):
     """Nobody waits for the result any more."""
 
 
-async def verify_whole(root: str, workers: int, observe: Callable[[Progress], None]) -> Verification:
+async def verify_whole(
+    root: str,
+    workers: int,
+    observe: Callable[[Progress], None],
+    keys: Keys = NO_KEYS,
+    signers: AllowedSigners | None = None,
+) -> Verification:
     """Read every pack, open every frame, compare it all with seal and manifest.
 
     Args:
         root: of the device.
         workers: threads that decompress and check.
         observe: told how far it is, in stored bytes; called in another thread.
+        keys: what opens it, if it is encrypted.
+        signers: whose signatures count; None: it need not be signed.
 
     Raises:
         DeviceError: the device cannot be read.
@@ -39,7 +49,14 @@ async def verify_whole(root: str, workers: int, observe: Callable[[Progress], No
         """All are in the result."""
 
     check = asyncio.to_thread(
-        verify, root, deep=True, observe=observe_until_stopped, on_finding=ignore, workers=workers
+        verify,
+        root,
+        deep=True,
+        observe=observe_until_stopped,
+        on_finding=ignore,
+        workers=workers,
+        keys=keys,
+        signers=signers,
     )
     task = asyncio.ensure_future(check)
     try:
