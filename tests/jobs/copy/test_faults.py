@@ -41,11 +41,14 @@ SMALL_PACKS = PROFILE.replace('pack_size = "512KiB"', 'pack_size = "160KiB"')
 class PoolHere:
     """Packs in the event loop's own thread."""
 
-    def __init__(self, options: PackingOptions, size: int, ready: None) -> None:
+    def __init__(self, options: PackingOptions, size: int, outcomes: int, ready: None) -> None:
         self._packer = Packer(options)
 
     async def pack(self, batch: Batch) -> Outcome:
         return self._packer.pack(batch)
+
+    def give_back(self, outcome: Outcome) -> None:
+        """Nothing is lent."""
 
     def close(self) -> None:
         self._packer.close()

@@ -49,7 +49,7 @@ async def test_the_pool_works_with_it_and_starts_no_other_for_one_batch(
 ) -> None:
     with first_worker() as ready:
         monkeypatch.setattr("transfer.jobs.copy.pool.WorkerProcess", None)
-        with closing(WorkerPool(options, 1, ready)) as pool:
+        with closing(WorkerPool(options, 1, 1, ready)) as pool:
             for name in (b"a", b"b"):
                 outcome = await pool.pack(batch_of(name))
                 assert [piece.last_path for piece in outcome.pieces] == [name]
@@ -67,7 +67,7 @@ async def test_one_that_died_ahead_of_its_work_is_told(options: PackingOptions) 
     with first_worker() as ready:
         os.kill(pid_of(ready), signal.SIGKILL)
         with (
-            closing(WorkerPool(options, 1, ready)) as pool,
+            closing(WorkerPool(options, 1, 1, ready)) as pool,
             pytest.raises(TransferError, match=r"ended unexpectedly \(exit code -9\)"),
         ):
             await pool.pack(batch_of(b"a"))
@@ -80,7 +80,7 @@ async def test_where_none_can_be_started_the_first_batch_tells(
     with first_worker() as ready:
         assert ready is None
         with (
-            closing(WorkerPool(options, 1, ready)) as pool,
+            closing(WorkerPool(options, 1, 1, ready)) as pool,
             pytest.raises(TransferError, match="no worker process can be started"),
         ):
             await pool.pack(batch_of(b"a"))

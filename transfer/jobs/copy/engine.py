@@ -39,6 +39,8 @@ Observe = Callable[[int, bytes], None]
 """Told the content bytes that were brought so far, and the path at hand."""
 
 _BURST_S = 0.25
+_AT_HAND = 2
+"""Outcomes that are not in the queue: one before it, one behind it."""
 _END = None
 
 Value = TypeVar("Value")
@@ -66,7 +68,9 @@ class CopyEngine:
         self._links = links
         self._writer = writer
         self._observe = observe
-        self._pool = WorkerPool(packing_options(device, source, options), options.workers, ready)
+        waiting = 2 * options.workers + 2
+        packing = packing_options(device, source, options)
+        self._pool = WorkerPool(packing, options.workers, waiting + _AT_HAND, ready)
         self._coder = ChunkCoder(
             workers=options.workers, chunk_size_bytes=document.chunk_size_bytes, level=level
         )
@@ -75,7 +79,7 @@ class CopyEngine:
         )
         self._planner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
         self._appender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="append")
-        self._queue: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=2 * options.workers + 2)
+        self._queue: asyncio.Queue[Pending | None] = asyncio.Queue(maxsize=waiting)
         self._bucket: TokenBucket | None = None
         self._moved_bytes = 0
 
@@ -151,7 +155,10 @@ class CopyEngine:
         async def outcome() -> Outcome:
             packed = await task
             orphaned = {target for target in packed.link_targets if self._links.is_unread(target)}
-            return await self._pool.pack(batch.without_links_to(orphaned)) if orphaned else packed
+            if not orphaned:
+                return packed
+            self._pool.give_back(packed)
+            return await self._pool.pack(batch.without_links_to(orphaned))
 
         return outcome
 
@@ -162,6 +169,7 @@ class CopyEngine:
                 await self._pace(piece)
                 await self._in(self._appender, partial(self._writer.append, piece))
                 self._count(piece)
+            self._pool.give_back(outcome)
             self._account(outcome)
             if outcome.pieces:
                 self._observe(self._moved_bytes, outcome.pieces[-1].last_path)

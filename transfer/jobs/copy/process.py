@@ -7,13 +7,14 @@ loads next to nothing.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from transfer.jobs.copy.messages import receive, send
+from transfer.jobs.copy.slots import Slots
 
 _PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
@@ -23,11 +24,15 @@ _END_TIMEOUT_S = 5
 class WorkerProcess:
     """A process that runs `transfer.jobs.copy.worker`.
 
+    Args:
+        slots: the memory that it shares with the agent.
+
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
         # A group of its own: a key pressed on the terminal interrupts the agent, which then decides.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _program()],
@@ -35,6 +40,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             bufsize=0,
             process_group=0,
+            pass_fds=[slots.descriptor] if slots.descriptor >= 0 else [],
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("pipes were asked for")
@@ -80,18 +86,19 @@ class WorkerProcess:
             self._process.wait()
 
 
-@contextmanager
+@contextlib.contextmanager
 def first_worker() -> Iterator[WorkerProcess | None]:
     """A worker that gets ready meanwhile; None where none can be started, which whoever needs one tells."""
-    try:
-        worker = WorkerProcess()
-    except OSError:
-        yield None
-        return
-    try:
-        yield worker
-    finally:
-        worker.stop()
+    with contextlib.closing(Slots()) as slots:
+        try:
+            worker = WorkerProcess(slots)
+        except OSError:
+            yield None
+            return
+        try:
+            yield worker
+        finally:
+            worker.stop()
 
 
 def _program() -> str:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from transfer.device.open_pack import Piece
+from transfer.jobs.copy.slots import NO_SLOT
 
 Stat = tuple[int, int, int, int]
 """mode (type bits cut), mtime_ns, uid, gid."""
@@ -125,7 +126,7 @@ class Outcome(Struct, array_like=True):
     """What came of a batch or of a piece of a large file.
 
     `link_targets` are the files that the hard links in it rely on; `stored_anew` files whose content is no
-    longer the one that was known.
+    longer the one that was known. The frames lie in `slot` of the shared memory, which is to be given back.
     """
 
     pieces: list[Piece]
@@ -134,3 +135,4 @@ class Outcome(Struct, array_like=True):
     unchanged: int = 0
     link_targets: list[bytes] = msgspec.field(default_factory=list)
     stored_anew: list[bytes] = msgspec.field(default_factory=list)
+    slot: int = NO_SLOT

@@ -1,6 +1,7 @@
 """A worker process of copy: batches come in on stdin, outcomes go out on stdout, as MessagePack.
 
-Started as a program of its own, so that it shares no lock, no descriptor and no thread with the agent, and
+Frames do not go through stdout, but wait in memory that it shares with the agent (`slots`). Beyond that
+nothing is shared: started as a program of its own, it has no lock and no thread in common with the agent, and
 ends by itself when the agent's end of the pipe closes, however the agent died.
 """
 
@@ -12,12 +13,39 @@ import signal
 from typing import IO
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transfer.device.allocation import keep_large_blocks
 from transfer.device.garbage import collecting_rarely
 from transfer.jobs.copy.messages import receive, send
 from transfer.jobs.copy.packing import Packer, PackingOptions
-from transfer.jobs.copy.work import Batch
+from transfer.jobs.copy.slots import WorkerSlots
+from transfer.jobs.copy.work import Batch, Outcome
+
+_IN_SLOT = memoryview(b"")
+
+
+class Greeting(Struct, array_like=True):
+    """What a worker is told first: how to pack, and where the memory is that it shares with the agent."""
+
+    options: PackingOptions
+    descriptor: int
+    slot_bytes: int
+
+
+class Task(Struct, array_like=True):
+    """A batch, and the slot that its frames go into."""
+
+    batch: Batch
+    slot: int
+
+
+class Answer(Struct, array_like=True):
+    """What came of a batch. Where the slot took its frames, there are only their sizes here."""
+
+    outcome: Outcome
+    in_slot: list[int]
 
 
 def main() -> None:
@@ -36,10 +64,21 @@ def _serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
     first = receive(incoming)
     if first is None:
         return
-    packer = Packer(msgspec.msgpack.decode(first, type=PackingOptions))
-    decoder = msgspec.msgpack.Decoder(Batch)
+    greeting = msgspec.msgpack.decode(first, type=Greeting)
+    packer = Packer(greeting.options)
+    slots = WorkerSlots(greeting.descriptor, greeting.slot_bytes)
+    decoder = msgspec.msgpack.Decoder(Task)
     encoder = msgspec.msgpack.Encoder()
     answer = bytearray()
     while (message := receive(incoming)) is not None:
-        encoder.encode_into(packer.pack(decoder.decode(message)), answer)
+        task = decoder.decode(message)
+        encoder.encode_into(_answer(packer.pack(task.batch), task.slot, slots), answer)
         send(outgoing, answer)
+
+
+def _answer(outcome: Outcome, slot: int, slots: WorkerSlots) -> Answer:
+    frames = [piece.stored for piece in outcome.pieces]
+    if not slots.put(slot, frames):
+        return Answer(outcome, [])
+    outcome.pieces = [replace(piece, stored=_IN_SLOT) for piece in outcome.pieces]
+    return Answer(outcome, list(map(len, frames)))
