@@ -30,8 +30,8 @@ from transfer.device.open_pack import Piece
 from transfer.errors import DeviceError
 from transfer.jobs.copy import engine
 from transfer.jobs.copy.options import CopyResult
-from transfer.jobs.copy.packing import Packer, PackingOptions
-from transfer.jobs.copy.work import Batch, Outcome
+from transfer.jobs.copy.packing import Packer
+from transfer.jobs.copy.work import Batch, Outcome, PackingOptions
 from transfer.jobs.seal import seal
 
 # Two chunks a pack: few calls show many packs.

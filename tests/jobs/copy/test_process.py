@@ -11,10 +11,9 @@ import pytest
 
 from transfer.errors import TransferError
 from transfer.jobs.copy import process
-from transfer.jobs.copy.packing import PackingOptions
 from transfer.jobs.copy.pool import WorkerPool
 from transfer.jobs.copy.process import WorkerProcess, first_worker
-from transfer.jobs.copy.work import Batch, ReadFile
+from transfer.jobs.copy.work import Batch, PackingOptions, ReadFile
 
 
 @pytest.fixture

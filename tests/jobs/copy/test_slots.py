@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from tests.jobs.copy.copying import assert_holds, copy_here
 from transfer.errors import TransferError
-from transfer.jobs.copy.packing import Packer, PackingOptions
+from transfer.jobs.copy.packing import Packer
 from transfer.jobs.copy.pool import WorkerPool
 from transfer.jobs.copy.slots import NO_SLOT, Slots, WorkerSlots
-from transfer.jobs.copy.work import Batch, Outcome, ReadFile
+from transfer.jobs.copy.work import Batch, Outcome, PackingOptions, ReadFile
 
 CHUNK = 64 << 10
 NAMES = (b"a", b"b", b"c")

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from awscrt.checksums import combine_crc32c, combine_crc64nvme, crc32c, crc64nvme
 from blake3 import blake3
 
 from transfer.formats.frames import Buffer, FrameCompressor
@@ -44,6 +43,8 @@ class RunningSums:
 
     def add(self, sums: ChunkSums, size: int) -> None:
         """Take the next chunk."""
+        from awscrt.checksums import combine_crc32c, combine_crc64nvme  # noqa: PLC0415  (start-up time)
+
         self.crc64nvme = combine_crc64nvme(self.crc64nvme, sums.crc64nvme, size)
         self.crc32c = combine_crc32c(self.crc32c, sums.crc32c, size)
         self.chunks += 1
@@ -129,6 +130,8 @@ class ChunkCoder:
 
 
 def _encode(content: Buffer, compressor: FrameCompressor) -> tuple[bytes, ChunkSums]:
+    from awscrt.checksums import crc32c, crc64nvme  # noqa: PLC0415  (start-up time)
+
     # The functions of awscrt take any buffer, whatever their annotations say.
     crc64, crc32 = crc64nvme(content), crc32c(content)  # type: ignore[arg-type]
     sums = ChunkSums(blake3(content).hexdigest(), crc64, crc32)

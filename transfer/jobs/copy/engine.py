@@ -29,11 +29,10 @@ from transfer.jobs.copy.large import LargeFileReader
 from transfer.jobs.copy.large_pieces import Pending, ResumedFile
 from transfer.jobs.copy.links import LinkTable
 from transfer.jobs.copy.options import CopyOptions, CopyResult
-from transfer.jobs.copy.packing import PackingOptions
 from transfer.jobs.copy.plan import Work
 from transfer.jobs.copy.pool import WorkerPool
 from transfer.jobs.copy.process import WorkerProcess
-from transfer.jobs.copy.work import Batch, LargeFile, Outcome
+from transfer.jobs.copy.work import Batch, LargeFile, Outcome, PackingOptions
 
 Observe = Callable[[int, bytes], None]
 """Told the content bytes that were brought so far, and the path at hand."""

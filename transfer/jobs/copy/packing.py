@@ -47,6 +47,7 @@ from transfer.jobs.copy.work import (
     Batch,
     Order,
     Outcome,
+    PackingOptions,
     Problem,
     PutDirectory,
     PutHardlink,
@@ -58,18 +59,6 @@ from transfer.jobs.copy.work import (
 )
 
 _ZEROS = bytes(BLOCK_BYTES)
-
-
-@dataclass(frozen=True)
-class PackingOptions:
-    """What a packer must know of the job."""
-
-    source: bytes
-    chunk_size_bytes: int
-    small_limit_bytes: int
-    level: int
-    follow_links: bool
-    xattrs: bool
 
 
 @dataclass

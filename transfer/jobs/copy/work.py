@@ -1,5 +1,5 @@
-"""What passes between plan, packers and writer: orders to read, and what came of them. Orders and outcomes
-cross a pipe as MessagePack; the frames inside are not copied again on arrival.
+"""What passes between plan, packers and writer: orders to read, and what came of them. It crosses pipes as
+MessagePack; frames wait in shared memory (`slots`), or are views of the message that brought them.
 """
 
 from __future__ import annotations
@@ -136,3 +136,37 @@ class Outcome(Struct, array_like=True):
     link_targets: list[bytes] = msgspec.field(default_factory=list)
     stored_anew: list[bytes] = msgspec.field(default_factory=list)
     slot: int = NO_SLOT
+
+
+@dataclass(frozen=True)
+class PackingOptions:
+    """What a packer must know of the job."""
+
+    source: bytes
+    chunk_size_bytes: int
+    small_limit_bytes: int
+    level: int
+    follow_links: bool
+    xattrs: bool
+
+
+class Greeting(Struct, array_like=True):
+    """What a worker is told first: how to pack, and where the memory is that it shares with the agent."""
+
+    options: PackingOptions
+    descriptor: int
+    slot_bytes: int
+
+
+class Task(Struct, array_like=True):
+    """A batch, and the slot that its frames go into."""
+
+    batch: Batch
+    slot: int
+
+
+class Answer(Struct, array_like=True):
+    """What came of a batch. Where the slot took its frames, there are only their sizes here."""
+
+    outcome: Outcome
+    in_slot: list[int]

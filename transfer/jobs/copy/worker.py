@@ -13,39 +13,16 @@ import signal
 from typing import IO
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from transfer.device.allocation import keep_large_blocks
 from transfer.device.garbage import collecting_rarely
 from transfer.jobs.copy.messages import receive, send
-from transfer.jobs.copy.packing import Packer, PackingOptions
+from transfer.jobs.copy.packing import Packer
 from transfer.jobs.copy.slots import WorkerSlots
-from transfer.jobs.copy.work import Batch, Outcome
+from transfer.jobs.copy.work import Answer, Greeting, Outcome, Task
 
 _IN_SLOT = memoryview(b"")
-
-
-class Greeting(Struct, array_like=True):
-    """What a worker is told first: how to pack, and where the memory is that it shares with the agent."""
-
-    options: PackingOptions
-    descriptor: int
-    slot_bytes: int
-
-
-class Task(Struct, array_like=True):
-    """A batch, and the slot that its frames go into."""
-
-    batch: Batch
-    slot: int
-
-
-class Answer(Struct, array_like=True):
-    """What came of a batch. Where the slot took its frames, there are only their sizes here."""
-
-    outcome: Outcome
-    in_slot: list[int]
 
 
 def main() -> None:
