@@ -55,7 +55,10 @@ scale: $(BENCH)  ## long measurements, run by hand: a million files, growth, the
 	$(BIN)/python -m tests.benchmarks.ledger
 	$(BIN)/python -m tests.benchmarks.ledger_share
 
+fuzz: $(READY)  ## hostile devices: every parser, some minutes; SECONDS=3600 for as long on each, SEED=1 again
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),20) $(if $(SEED),--seed $(SEED))
+
 golden: $(READY)  ## write the golden devices and schemas of manifests/ anew, byte for byte
 	$(BIN)/python -m tests.golden.make
 
-.PHONY: help demo test lint check format bench bench-quick scale golden
+.PHONY: help demo test lint check format bench bench-quick scale fuzz golden

@@ -90,13 +90,14 @@ def _split(url: str) -> tuple[str, str, int | None, str]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UsageError(f"{url!r} is not a URL", remedy=remedy) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"{url!r} is not the URL of an endpoint", remedy=remedy)
+        # What is no URL may hold a password all the same.
+        raise UsageError("the endpoint's URL cannot be read", remedy=remedy) from None
     if parts.username is not None:
         raise UsageError(
             "the endpoint's URL has a user name in it", remedy="credentials come from the profile"
         )
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(f"{url.partition('?')[0]!r} is not the URL of an endpoint", remedy=remedy)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     default_port = {"http": 80, "https": 443}[parts.scheme]
     return parts.scheme, host, None if port == default_port else port, encode_path(parts.path.rstrip("/"))

@@ -84,7 +84,7 @@ def number(text: str) -> int:
         XmlError: the text is none.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise XmlError(f"{text[:40]!r} is not a number")
+        raise XmlError("a number is none, or too large")
     return int(text)
 
 

@@ -2,7 +2,8 @@
 
 Guarantees: what is signed is what is sent, byte for byte; an answer that tells of an error is raised as one,
 also where it came with status 200 (S3 commits to a status before it copies or assembles); expired credentials
-are renewed and the request sent once more. All other retries are left to `stores.retrying`.
+are renewed and the request sent once more; no error repeats credentials, whatever the endpoint says. All
+other retries are left to `stores.retrying`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import Struct
 from transfer.core import sigv4
 from transfer.core.retry import Verdict, classify
 from transfer.stores.checksums import size_of
+from transfer.stores.concealing import Concealer
 from transfer.stores.contract import Buffers
 from transfer.stores.credentials import CredentialSource
 from transfer.stores.endpoint import Endpoint
@@ -63,6 +65,7 @@ class S3Connection:
         self.transport = transport
         self._credentials = credentials
         self._now = now
+        self._concealer = Concealer()
 
     async def send(self, request: Request) -> ClientResponse:
         """Send a request; the answer, one of success, is to be used in `async with`.
@@ -70,6 +73,10 @@ class S3Connection:
         Raises:
             TransferError: as `s3_errors.to_error` and `HttpTransport.request` say.
         """
+        with self._concealer.guarding():
+            return await self._send(request)
+
+    async def _send(self, request: Request) -> ClientResponse:
         renewable = True
         while True:
             url, headers = await self._signed(request)
@@ -89,7 +96,11 @@ class S3Connection:
         Raises:
             TransferError: as `send`, and where the document tells of an error or is not one of S3.
         """
-        async with await self.send(request) as response:
+        with self._concealer.guarding():
+            return await self._ask(request)
+
+    async def _ask(self, request: Request) -> tuple[Element, Mapping[str, str]]:
+        async with await self._send(request) as response:
             document = await self.transport.read(response, MAX_DOCUMENT_BYTES)
             headers, status = response.headers, response.status
         doing = request.describe(self.endpoint)
@@ -112,6 +123,7 @@ class S3Connection:
         url = f"{endpoint.origin}{path}?{query}" if query else endpoint.origin + path
         credentials = await self._credentials.current()
         if credentials is not None:
+            self._concealer.learn(credentials)
             to_sign = {name: headers[name] for name in headers if name.startswith(_SIGNED)}
             to_sign["host"] = endpoint.host
             payload = await self._payload_hash(request.body)
