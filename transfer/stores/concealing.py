@@ -7,6 +7,7 @@ cut them off. What an endpoint encodes in other ways it knew before; it is not o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -19,6 +20,8 @@ from transfer.errors import StoreError, TransferError
 PIECE_CHARS: Final = 8
 """Shorter pieces stand in words that are no secret, and say little of one."""
 _MARK: Final = "***"
+_REMEMBERED: Final = 4
+"""Temporary credentials are renewed every hour or so, for as long as a service runs."""
 
 
 class Concealer:
@@ -26,16 +29,16 @@ class Concealer:
 
     def __init__(self) -> None:
         self._last: Credentials | None = None
-        self._pieces: set[str] = set()
+        self._pieces: deque[frozenset[str]] = deque(maxlen=_REMEMBERED)
 
     def learn(self, credentials: Credentials) -> None:
-        """These are sent from now on; those before may still be repeated."""
+        """These are sent from now on; the ones just before them may still be repeated."""
         if credentials is self._last:
             return
         self._last = credentials
-        for secret in (credentials.access_key, credentials.secret_key, credentials.session_token or ""):
-            for spelled in (secret, quote(secret, safe="")):
-                self._pieces |= set(_pieces(spelled))
+        secrets = (credentials.access_key, credentials.secret_key, credentials.session_token or "")
+        spelled = [text for secret in secrets for text in (secret, quote(secret, safe=""))]
+        self._pieces.append(frozenset(piece for text in spelled for piece in _pieces(text)))
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
@@ -54,7 +57,7 @@ class Concealer:
         """The text without them."""
         hidden = bytearray(len(text))
         for at, piece in enumerate(_pieces(text)):
-            if piece in self._pieces:
+            if any(piece in pieces for pieces in self._pieces):
                 hidden[at : at + PIECE_CHARS] = b"\1" * PIECE_CHARS
         if not any(hidden):
             return text
