@@ -352,7 +352,7 @@ def test_json_of_a_locked_device(ways: dict[str, Way]) -> None:
     assert [document[name] for name in ("entries", "content_bytes", "failed", "skipped", "runs")] == [
         None, None, None, None, [],
     ]  # fmt: skip
-    assert "what nobody can say" in transfer("info", way.device).stdout
+    assert "what is not known without a key" in transfer("info", way.device).stdout
     opened = transfer("info", way.device, "--json", *way.options).document
     assert (opened["locked"], opened["entries"]) == (False, 20)
     verified = transfer("verify", way.device, "--json").document

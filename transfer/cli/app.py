@@ -37,6 +37,7 @@ HOMES: Final = {
     "custody": "custody",
     "ship": "ship",
     "import": "import_",
+    "restore": "restore",
     "certify": "certify",
     "erase": "erase",
     "serve": "serve",

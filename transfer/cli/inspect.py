@@ -44,7 +44,7 @@ def _held(summary: DeviceSummary) -> str:
     from transfer.core.sizes import format_size
 
     if summary.entries is None or summary.content_bytes is None:
-        return "what nobody can say"
+        return "what is not known without a key"
     return f"{summary.entries:,} entries, {format_size(summary.content_bytes)}"
 
 
@@ -64,7 +64,7 @@ def _info_lines(summary: DeviceSummary) -> list[str]:
     if summary.failed is not None and summary.skipped is not None:
         lines.append(f"  not on it {summary.failed:,} failed, {summary.skipped:,} skipped")
     if summary.device.is_encrypted:
-        how = "what is in it is not known without a key: --identity" if summary.locked else "opened"
+        how = "locked: --identity opens it" if summary.locked else "opened"
         lines.append(f"  encrypted {how}")
     if summary.runs:
         rows = [
