@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfer.cli.console import Console
+from transfer.cli.console import Console, clip
+from transfer.cli.interruptible import interruptible
 from transfer.cli.options import (
     AwsProfileOption,
     BwlimitOption,
@@ -21,14 +22,14 @@ from transfer.cli.options import (
     read_bwlimit,
     read_symlinks,
 )
-from transfer.cli.secrets import PassphraseFileOption, asker
-from transfer.cli.signing import SignKeyOption, read_signers
+from transfer.cli.secrets import PassphraseFileOption
+from transfer.cli.signing import SignKeyOption, read_signer, read_signers
 from transfer.cli.unlocking import IdentityOption, UnlockOption, read_keys
 from transfer.device.garbage import collecting_rarely
 from transfer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from transfer.core.progress import Progress
     from transfer.core.s3_uri import S3Uri
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
     from transfer.jobs.certify.papers import Paper
     from transfer.jobs.import_.options import ImportOptions
 
-T = TypeVar("T")
 
 _SHOWN = 20
-_SHOWN_CHARS = 300  # of one of them
 _WAYS = {
     "crc64nvme": "the store's CRC64NVME",
     "crc32c": "the store's CRC32C",
@@ -146,7 +145,6 @@ def certify(
     if len(places) != 2 or (not dry_run and (output is None or sign_key is None)):
         raise UsageError("certify takes a device, a bucket, --sign-key and --output", remedy=_USAGE)
     from transfer.core.object_keys import folder_prefix
-    from transfer.device.signing_key import load_signer
     from transfer.jobs.import_.options import ImportOptions
 
     address = parse_s3_uri(places[1])
@@ -158,36 +156,16 @@ def certify(
         signers=read_signers(signers),
         keys=read_keys(identity, unlock=passphrase, secret_file=opens),
     )
-    signer = load_signer(sign_key, asker(passphrase_file)) if sign_key is not None and not dry_run else None
+    signer = read_signer(None if dry_run else sign_key, passphrase_file)
     if dry_run:
         output = None
-    found = _interruptible(
+    found = interruptible(
         console,
         lambda show: _certify(
             places[0], options, opening, signer, output, show, download=download, allow_partial=allow_partial
         ),
     )
     return _conclude(console, places[0], output, found)
-
-
-def _interruptible(
-    console: Console, start: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, T]]
-) -> T:
-    """Run a job with its progress shown; SIGTERM ends it as an interrupt does."""
-    import asyncio
-    import signal
-
-    async def run(show: Callable[[Progress], None]) -> T:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await start(show)
-
-    with console.progress() as show:
-        try:
-            return asyncio.run(run(show))
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
 
 
 async def _certify(
@@ -232,7 +210,7 @@ def _conclude(console: Console, device: str, path: str | None, found: Certified)
     for defect in found.defects[:_SHOWN]:
         console.warn(f"the device is damaged, its manifest is whole: {defect}")
     for entry in tally.first[:_SHOWN]:
-        console.warn(_clip(f"not certified: {shown(entry)}"))
+        console.warn(clip(f"not certified: {shown(entry)}"))
     if tally.not_certified:
         told = ", ".join(f"{count:,} {state}" for state, count in sorted(tally.states.items()))
         console.warn(f"{tally.not_certified:,} entries are not certified: {told}")
@@ -302,7 +280,7 @@ def _check(
         raise UsageError(what, remedy="name the place that the certificate names")
     if signers is None:
         console.warn(f"{path} is signed by {paper.signed_by}: give --signers FILE to know whose key that is")
-    checked = _interruptible(console, lambda show: _hold(paper, opening, show, download=download))
+    checked = interruptible(console, lambda show: _hold(paper, opening, show, download=download))
     return _conclude_check(console, paper, checked)
 
 
@@ -344,16 +322,10 @@ def _conclude_check(console: Console, paper: Paper, checked: Checked) -> int:
     }
     console.result(document, lines)
     for one in checked.first[:_SHOWN]:
-        console.warn(_clip(f"{one.state}: {one.key}: {one.reason}"))
+        console.warn(clip(f"{one.state}: {one.key}: {one.reason}"))
     if wrong:
         told = ", ".join(f"{count:,} {state}" for state, count in sorted(checked.wrong.items()))
         console.warn(f"{wrong:,} objects are not what was certified: {told}")
     if {"missing", "different"} & checked.wrong.keys():
         return 4
     return 3 if wrong else 0
-
-
-def _clip(text: str) -> str:
-    """A line for people; what is wrong stands at its end."""
-    half = _SHOWN_CHARS // 2
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:half]} ... {text[-half:]}"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from transfer.core.progress import Progress
 
 
+_CLIPPED_CHARS = 300
+
+
 def printable(text: str) -> str:
     """The text in one line, safe on a terminal: characters that are not printable become escapes."""
     if text.isprintable():
@@ -127,6 +130,12 @@ class Console:
     def _write(stream: TextIO, line: str) -> None:
         stream.write(line + "\n")
         stream.flush()
+
+
+def clip(text: str) -> str:
+    """A line for people, which a path of 65,535 bytes would flood; what is wrong stands at its end."""
+    half = _CLIPPED_CHARS // 2
+    return text if len(text) <= _CLIPPED_CHARS else f"{text[:half]} ... {text[-half:]}"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:

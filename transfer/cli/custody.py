@@ -9,8 +9,8 @@ import typer
 
 from transfer.cli.console import Console, table
 from transfer.cli.options import JsonOption, QuietOption
-from transfer.cli.secrets import PassphraseFileOption, asker
-from transfer.cli.signing import SignKeyOption, read_signers
+from transfer.cli.secrets import PassphraseFileOption
+from transfer.cli.signing import SignKeyOption, read_signer, read_signers
 from transfer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,12 +90,7 @@ def _add(
         raise UsageError(what, remedy=f"say {' or '.join(HANDED)}; others are written by their commands")
     if not who.strip():
         raise UsageError(f"nobody is named for --event {event}", remedy="say --who NAME")
-    signer = None
-    if sign_key is not None:
-        from transfer.device.signing_key import load_signer
-
-        signer = load_signer(sign_key, asker(passphrase_file))
-    head = add(device, handed, who=who, note=note, signer=signer)
+    head = add(device, handed, who=who, note=note, signer=read_signer(sign_key, passphrase_file))
     console.result(
         {"event": event, "who": who, "head": head},
         [f"wrote entry {head.number}, {event} by {who}, to the custody log of {device}", _head_line(head)],

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfer.cli.console import Console
+from transfer.cli.console import Console, clip
+from transfer.cli.interruptible import interruptible
 from transfer.cli.options import (
     AwsProfileOption,
     BwlimitOption,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from transfer.jobs.import_.outcome import Outcome
 
 _SHOWN_FAILURES = 20
-_SHOWN_CHARS = 300  # of one of them: a path may have 65,535 bytes
 
 
 def register(app: typer.Typer) -> None:
@@ -154,11 +154,9 @@ def import_(
     address_of_ledger = ledger_address(ledger)
     if abandon:
         return asyncio.run(_abandon(console, device, options, opening, address_of_ledger))
-    with console.progress() as show:
-        try:
-            outcome = asyncio.run(_run(console, device, options, opening, address_of_ledger, report, show))
-        except asyncio.CancelledError:  # by SIGTERM; an interrupt from the terminal is a KeyboardInterrupt
-            raise KeyboardInterrupt from None
+    outcome = interruptible(
+        console, lambda show: _run(console, device, options, opening, address_of_ledger, report, show)
+    )
     return _conclude(console, outcome, report)
 
 
@@ -171,17 +169,11 @@ async def _run(
     report: str | None,
     show: Callable[[Progress], None],
 ) -> Outcome:
-    import asyncio
-    import signal
-
     from transfer.device.clock import timestamp
     from transfer.jobs.import_.job import Import
     from transfer.ledger.ledger import open_ledger
     from transfer.stores.open import open_store
 
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with open_ledger(ledger, timestamp) as opened:
         store = await open_store(options.bucket, **opening)
         job = Import(device, store, options, opened, report, show)
@@ -239,7 +231,7 @@ def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
     for finding in measured.findings[:_SHOWN_FAILURES]:
         console.warn(f"the device is damaged: {finding}")
     for refused in measured.refused[:_SHOWN_FAILURES]:
-        console.warn(_clip(f"would refuse {refused.key}: {refused.error}"))
+        console.warn(clip(f"would refuse {refused.key}: {refused.error}"))
     console.result(
         measured,
         [
@@ -273,16 +265,10 @@ def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
     for finding in outcome.findings[:_SHOWN_FAILURES]:
         console.warn(f"the device is damaged: {finding}")
     for failure in outcome.failures[:_SHOWN_FAILURES]:
-        console.warn(_clip(f"not imported: {failure.key}: {failure.error}"))
+        console.warn(clip(f"not imported: {failure.key}: {failure.error}"))
     if outcome.failed or outcome.findings:
         where = f"{report}/failure.csv lists them" if report else "--report DIR lists them all"
         console.warn(f"{outcome.failed:,} entries are not in the bucket as they should be; {where}")
     if outcome.integrity_failures:
         return 4
     return 3 if outcome.failed else 0
-
-
-def _clip(text: str) -> str:
-    """A line for people; the report has it whole. What is wrong stands at its end."""
-    half = _SHOWN_CHARS // 2
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:half]} ... {text[-half:]}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transfer.cli.console import Console
+from transfer.cli.console import Console, clip
+from transfer.cli.interruptible import interruptible
 from transfer.cli.options import (
     DryRunOption,
     ExcludeFromOption,
@@ -32,15 +33,11 @@ from transfer.device.garbage import collecting_rarely
 from transfer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from transfer.core.progress import Progress
     from transfer.jobs.restore.dry_run import Measured
-    from transfer.jobs.restore.options import IfExists, RestoreOptions
+    from transfer.jobs.restore.options import IfExists
     from transfer.jobs.restore.outcome import Outcome
 
 _SHOWN = 20
-_SHOWN_CHARS = 300  # of one of them: a path may have 65,535 bytes
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +81,6 @@ def restore(
     no_progress: NoProgressOption = False,
 ) -> int:
     """Bring the files of a device into a directory, verified before they get their names."""
-    import asyncio
 
     from transfer.device.allocation import keep_large_blocks
     from transfer.jobs.restore.options import RestoreOptions
@@ -113,26 +109,10 @@ def restore(
         from transfer.jobs.restore.dry_run import measure
 
         return _tell_measured(console, directory, measure(device, directory, options))
-    with console.progress() as show:
-        try:
-            outcome = asyncio.run(_run(device, directory, options, show))
-        except asyncio.CancelledError:  # by SIGTERM; an interrupt from the terminal is a KeyboardInterrupt
-            raise KeyboardInterrupt from None
-    return _conclude(console, directory, outcome)
-
-
-async def _run(
-    device: str, directory: str, options: RestoreOptions, show: Callable[[Progress], None]
-) -> Outcome:
-    import asyncio
-    import signal
-
     from transfer.jobs.restore.job import restore as run
 
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await run(device, directory, options, show)
+    outcome = interruptible(console, lambda show: run(device, directory, options, show))
+    return _conclude(console, directory, outcome)
 
 
 def _read_if_exists(text: str) -> IfExists:
@@ -151,7 +131,7 @@ def _tell_measured(console: Console, directory: str, measured: Measured) -> int:
     for finding in measured.findings[:_SHOWN]:
         console.warn(f"the device is damaged: {finding}")
     for refused in measured.refused[:_SHOWN]:
-        console.warn(_clip(f"would not restore {refused.path}: {refused.error}"))
+        console.warn(clip(f"would not restore {refused.path}: {refused.error}"))
     size = format_size(measured.bytes)
     line = f"would write {measured.entries:,} entries, {size}, to {directory}"
     more = f"{measured.already:,} are there already, {measured.refusals:,} could not be restored"
@@ -180,17 +160,11 @@ def _conclude(console: Console, directory: str, outcome: Outcome) -> int:
     for finding in outcome.findings[:_SHOWN]:
         console.warn(f"the device is damaged: {finding}")
     for failure in outcome.failures[:_SHOWN]:
-        console.warn(_clip(f"not restored: {failure.path}: {failure.error}"))
+        console.warn(clip(f"not restored: {failure.path}: {failure.error}"))
     for note in outcome.notes[:_SHOWN]:
-        console.warn(_clip(f"restored in part: {note.path}: {note.error}"))
+        console.warn(clip(f"restored in part: {note.path}: {note.error}"))
     if outcome.failed or outcome.incomplete:
         told = f"{outcome.failed:,} entries are not there as they should be"
         part = f", {outcome.incomplete:,} lack some of owner, rights, times or attributes"
         console.warn(f"{told}{part if outcome.incomplete else ''}; --json lists the first 1,000 of them")
     return outcome.exit_code
-
-
-def _clip(text: str) -> str:
-    """A line for people; the JSON has it whole. What is wrong stands at its end."""
-    half = _SHOWN_CHARS // 2
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:half]} ... {text[-half:]}"

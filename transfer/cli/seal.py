@@ -8,8 +8,8 @@ import typer
 
 from transfer.cli.console import Console
 from transfer.cli.options import DryRunOption, JsonOption, QuietOption, WhoOption, check_who
-from transfer.cli.secrets import PassphraseFileOption, asker
-from transfer.cli.signing import SignKeyOption
+from transfer.cli.secrets import PassphraseFileOption
+from transfer.cli.signing import SignKeyOption, read_signer
 from transfer.cli.state import state_directory
 from transfer.errors import UsageError
 
@@ -50,7 +50,7 @@ def seal(
     if reopen:
         _reopen(console, device, sign_key, incomplete=incomplete, dry_run=dry_run)
         return
-    signer = _signer(sign_key, passphrase_file)
+    signer = read_signer(sign_key, passphrase_file)
     if signer is not None and open_device(device).is_sealed:
         _sign(console, device, signer, who, dry_run=dry_run)
         return
@@ -92,14 +92,6 @@ def seal(
         "totals": totals,
     }
     console.result(summary, lines)
-
-
-def _signer(sign_key: str | None, passphrase_file: str | None) -> Signer | None:
-    if sign_key is None:
-        return None
-    from transfer.device.signing_key import load_signer
-
-    return load_signer(sign_key, asker(passphrase_file))
 
 
 def _sign(console: Console, device: str, signer: Signer, who: str, *, dry_run: bool) -> None:

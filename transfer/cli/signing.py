@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from transfer.cli.secrets import asker
+
 if TYPE_CHECKING:
     from transfer.device.signature import SignedBy
+    from transfer.device.signing_key import Signer
     from transfer.formats.allowed_signers import AllowedSigners
 
 SignersOption = Annotated[
@@ -39,6 +42,19 @@ def read_signers(path: str | None) -> AllowedSigners | None:
     from transfer.device.signers import load_signers
 
     return load_signers(path)
+
+
+def read_signer(path: str | None, passphrase_file: str | None) -> Signer | None:
+    """The value of --sign-key; a passphrase is asked for, unless a file has it.
+
+    Raises:
+        UsageError, AccessError: it is no key that signs, or cannot be read.
+    """
+    if path is None:
+        return None
+    from transfer.device.signing_key import load_signer
+
+    return load_signer(path, asker(passphrase_file))
 
 
 def signed_line(signed_by: SignedBy | None) -> list[str]:

@@ -21,8 +21,10 @@ from transfer.core.paths import display
 from transfer.device.device import Device, read_regular
 from transfer.device.disk import device_errors
 from transfer.device.layout import (
+    CUSTODY_NAME,
     DEVICE_NAME,
     FORMATTED_DISK_NAMES,
+    KEYS,
     LOCK_NAME,
     PACKS,
     RECOVERY_NAME,
@@ -30,6 +32,7 @@ from transfer.device.layout import (
     SCRIPT_NAME,
     SEAL_NAME,
     SEGMENTS,
+    SIGNATURE_NAME,
 )
 from transfer.errors import DeviceError, IntegrityError
 from transfer.formats.documents import MAX_SEAL_BYTES, SealDocument, decode_seal
@@ -37,10 +40,10 @@ from transfer.formats.documents import MAX_SEAL_BYTES, SealDocument, decode_seal
 _STORED = {
     PACKS: re.compile(r"\d{8}\.tar\.zst(\.age)?", re.ASCII),
     SEGMENTS: re.compile(r"\d{8}\.jsonl\.zst(\.age)?", re.ASCII),
-    "keys": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII),
+    KEYS: re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII),
     "parity": re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII),
 }
-_TOP = (RECOVERY_NAME, SCRIPT_NAME, "CUSTODY.jsonl", f"{SEAL_NAME}.sig", SEAL_NAME, DEVICE_NAME)
+_TOP = (RECOVERY_NAME, SCRIPT_NAME, CUSTODY_NAME, SIGNATURE_NAME, SEAL_NAME, DEVICE_NAME)
 # The agent's own, without meaning at rest, and what stands on every disk: nobody has to hear of these.
 _UNSPOKEN = FORMATTED_DISK_NAMES | {LOCK_NAME, RESERVE_NAME}
 
