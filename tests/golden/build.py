@@ -94,9 +94,17 @@ class Run:
     """Writes the pieces of one run; `device` is prepared with the first."""
 
     def __init__(
-        self, device: Device, run: int, sequence: int, started: str, *, in_member: bool = False
+        self,
+        device: Device,
+        run: int,
+        sequence: int,
+        started: str,
+        *,
+        in_member: bool = False,
+        source: str = SOURCE,
+        keys: bool = False,
     ) -> None:
-        identity = RunIdentity(run, started, SOURCE)
+        identity = RunIdentity(run, started, source, keys)
         self.writer = DeviceWriter(device, identity, sequence=sequence, in_member=in_member, used_bytes=0)
         self._compressor = FrameCompressor(LEVEL)
 

@@ -15,6 +15,7 @@ from tests.golden.accidents import accidents
 from tests.golden.build import write_good
 from tests.golden.damage import Damage
 from tests.golden.encrypted import write_encrypted
+from tests.golden.export import write_export
 from tests.golden.model import seal
 from tests.golden.schemas import schemas
 from tests.golden.signatures import allowed_signers, signatures
@@ -23,6 +24,7 @@ from tests.golden.tampering import tampering
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 GOLDEN, SCHEMAS = MANIFESTS / "golden", MANIFESTS / "schemas"
 ENCRYPTED = MANIFESTS / "golden-encrypted"
+EXPORT = MANIFESTS / "golden-export"
 DAMAGES = [*accidents.damages, *tampering.damages, *signatures.damages]
 SIGNERS = "allowed_signers"
 ZSTD_VERSION = ".".join(map(str, zstandard.ZSTD_VERSION))
@@ -82,11 +84,12 @@ def _codes(codes: frozenset[str]) -> str:
 
 def main() -> None:
     """Replace what is in manifests/."""
-    for folder in (GOLDEN, ENCRYPTED, SCHEMAS):
+    for folder in (GOLDEN, ENCRYPTED, EXPORT, SCHEMAS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     write_golden(GOLDEN)
     write_encrypted(ENCRYPTED)
+    write_export(EXPORT)
     for name, data in schemas().items():
         (SCHEMAS / name).write_bytes(data)
 

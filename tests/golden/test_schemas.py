@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from jsonschema import Draft202012Validator
 
-from tests.golden.make import GOLDEN, SCHEMAS
+from tests.golden.make import EXPORT, GOLDEN, SCHEMAS
 from tests.golden.schemas import schemas
 from transfer.formats.report import ImportReport, encode_report
 
@@ -68,11 +68,14 @@ def test_they_are_schemas(name: str) -> None:
     assert VALIDATORS[name].schema["$id"] == f"{name}.schema.json"
 
 
-def test_the_good_device_is_valid() -> None:
-    assert wrong(GOLDEN / "good") == {}
-    kinds = {line["kind"] for line in documents(GOLDEN / "good")["segment"]}
+def test_the_good_devices_are_valid_and_show_every_kind_of_record() -> None:
+    kinds = set()
+    for device in (GOLDEN / "good", EXPORT / "device"):
+        assert wrong(device) == {}
+        kinds |= {line["kind"] for line in documents(device)["segment"]}
+    defined = VALIDATORS["segment"].schema["$defs"].values()
     assert kinds == {
-        kind["properties"]["kind"]["enum"][0] for kind in VALIDATORS["segment"].schema["$defs"].values()
+        kind["properties"]["kind"]["enum"][0] for kind in defined if "kind" in kind["properties"]
     }
 
 

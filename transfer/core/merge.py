@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import TypeVar
 
 from transfer.core.records import Entry, Failed, Removed, Skipped
+from transfer.core.versions import moment_of, version_of
 
 PathRecord = tuple[bytes, Entry]
 
@@ -24,7 +25,8 @@ def merge_runs(runs: Sequence[Iterator[_Item]]) -> Iterator[_Item]:
     """The merged view of runs given oldest first, each sorted by path.
 
     For each path the newest entry; none after a `removed`. A `failed` or `skipped` is given beside the older
-    entry, behind it, when nothing newer was stored; so a path comes at most twice.
+    entry, behind it, when nothing newer was stored; so a path comes at most twice. A key whose newest entry
+    is one of its versions comes with all of them, oldest first.
     """
     if len(runs) == 1:
         return (item for item in runs[0] if not isinstance(item[1], Removed))
@@ -37,7 +39,8 @@ def _with_age(run: Iterator[_Item], age: int) -> Iterator[tuple[bytes, int, _Ite
 
 
 def _newest(items: Iterator[tuple[bytes, int, _Item]]) -> Iterator[_Item]:
-    for _, same in groupby(items, key=itemgetter(0)):
+    for _, group in groupby(items, key=itemgetter(0)):
+        same = list(group)
         entry: _Item | None = None
         trouble: _Item | None = None
         entry_age = -1
@@ -48,25 +51,56 @@ def _newest(items: Iterator[tuple[bytes, int, _Item]]) -> Iterator[_Item]:
                 trouble = trouble or item
             else:
                 entry, entry_age = item, age
-        if entry is not None and not isinstance(entry[1], Removed):
+        if entry is not None and version_of(entry[1]) is not None:
+            yield from _versions(same)
+        elif entry is not None and not isinstance(entry[1], Removed):
             yield entry
         if trouble is not None:
             yield trouble
 
 
+def _versions(same: list[tuple[bytes, int, _Item]]) -> Iterator[_Item]:
+    """The versions of one key over all runs, oldest first, each once."""
+    found: dict[str, _Item] = {}
+    for _, _, item in sorted(same, key=itemgetter(1), reverse=True):  # stable: a run keeps its order
+        version = version_of(item[1])
+        if version is not None:
+            found.setdefault(version, item)
+    return iter(sorted(found.values(), key=lambda item: moment_of(item[1])))
+
+
 class LaterPaths:
-    """Which paths have a newer record in later runs; asked in path order, with flat memory."""
+    """Which paths have a newer record in later runs, given oldest first; asked in path order, with flat
+    memory.
+    """
 
     def __init__(self, later: Sequence[Iterator[PathRecord]]) -> None:
-        self._paths = heapq.merge(*(_stored_paths(run) for run in later))
-        self._head = next(self._paths, None)
+        merged = heapq.merge(*map(_stored, later), key=itemgetter(0))
+        self._groups = groupby(merged, key=itemgetter(0))
+        self._head: bytes | None = b""
+        self._records: list[Entry] = []
+        self._advance()
 
-    def has(self, path: bytes) -> bool:
-        """Whether `path` was stored again, or removed, later."""
+    def has(self, path: bytes, record: Entry | None = None) -> bool:
+        """Whether `path` was stored again, or removed, later.
+
+        Args:
+            path: at or behind the one that was asked for before.
+            record: what an older run has there: one of a key's versions stays beside newer ones.
+        """
         while self._head is not None and self._head < path:
-            self._head = next(self._paths, None)
-        return self._head == path
+            self._advance()
+        if self._head != path:
+            return False
+        version = version_of(record) if record is not None else None
+        if version is None:
+            return True
+        return version_of(self._records[-1]) is None or version in map(version_of, self._records)
+
+    def _advance(self) -> None:
+        self._head, group = next(self._groups, (None, iter(())))
+        self._records = [record for _, record in group]
 
 
-def _stored_paths(run: Iterator[PathRecord]) -> Iterator[bytes]:
-    return (path for path, record in run if not isinstance(record, Failed | Skipped))
+def _stored(run: Iterator[PathRecord]) -> Iterator[PathRecord]:
+    return (item for item in run if not isinstance(item[1], Failed | Skipped))

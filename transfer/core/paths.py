@@ -13,6 +13,7 @@ from transfer.errors import FormatError
 
 MAX_PATH_BYTES = 65_535
 MAX_COMPONENT_BYTES = 255
+MAX_KEY_BYTES = 1024
 _MAX_CHARACTER_BYTES = 4
 
 

@@ -30,8 +30,10 @@ Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Digest = Annotated[str, _hex(64)]
 Crc64 = Annotated[str, _hex(16)]
 Crc32 = Annotated[str, _hex(8)]
-SKIP_REASONS = "socket|fifo|character-device|block-device|other-file-system|symlink-loop|unknown-type"
-FAIL_REASONS = "vanished|unreadable|io-error|changed|name-too-long"
+SKIP_REASONS = (
+    "socket|fifo|character-device|block-device|other-file-system|symlink-loop|unknown-type|archived"
+)
+FAIL_REASONS = "vanished|unreadable|io-error|changed|name-too-long|too-large|checksum-mismatch"
 SkipReason = Annotated[str, Meta(pattern=rf"^({SKIP_REASONS})(?!\n)$")]
 FailReason = Annotated[str, Meta(pattern=rf"^({FAIL_REASONS})(?!\n)$")]
 Detail = Annotated[str, Meta(max_length=4096)]
@@ -43,6 +45,14 @@ Timestamp = Annotated[
     str, Meta(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,6})?Z(?!\n)$")
 ]
 """RFC 3339 in UTC."""
+Moment = Annotated[
+    str, Meta(pattern=r"^([0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,6})?Z)?(?!\n)$")
+]
+"""The same, or empty: not known."""
+Token = Annotated[str, Meta(max_length=1024)]
+"""An ETag, a version id, a storage class."""
+HeaderValue = Annotated[str, Meta(max_length=8192)]
+Pairs = dict[Annotated[str, Meta(min_length=1, max_length=2048)], Annotated[str, Meta(max_length=8192)]]
 
 B, H, C, P, E = "B", "H", "C", "P", "E"
 """Frame kinds of FORMAT.md §7: batch, headers, content, padding, end of archive."""
@@ -88,8 +98,41 @@ class Metadata(Entry, kw_only=True):
     xattrs_omitted: bool = False
 
 
+class ObjectFacts(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """What a bucket says of an object beside its bytes (FORMAT.md §10); empty is "not said".
+
+    Attributes:
+        member: the name of its tar member, where that is not the key itself.
+        etag: without quotes.
+        last_modified: by the bucket's clock.
+        user: user metadata, names in lower case without `x-amz-meta-`.
+        tags_omitted: it has tags, which could not be read.
+        checksums: as the store told them: algorithm in upper case to base64, with `-N` behind it where it is
+            one of N parts' sums.
+        history: its older and newer versions stand beside it.
+    """
+
+    member: Annotated[str, Meta(max_length=MAX_PATH_BYTES)] = ""
+    etag: Token = ""
+    version_id: Token = ""
+    last_modified: Moment = ""
+    content_type: HeaderValue = ""
+    content_encoding: HeaderValue = ""
+    content_disposition: HeaderValue = ""
+    content_language: HeaderValue = ""
+    cache_control: HeaderValue = ""
+    expires: HeaderValue = ""
+    website_redirect: HeaderValue = ""
+    storage_class: Token = ""
+    user: Pairs = {}
+    tags: Pairs = {}
+    tags_omitted: bool = False
+    checksums: Pairs = {}
+    history: bool = False
+
+
 class File(Metadata, kw_only=True, tag="file"):
-    """A whole file, with the sums of its content."""
+    """A whole file, with the sums of its content; an object of a bucket where `object` is set."""
 
     size_bytes: Size
     blake3: Digest
@@ -101,12 +144,14 @@ class File(Metadata, kw_only=True, tag="file"):
     volume: Id64 | None = None
     sparse: bool = False
     changed: bool = False
+    object: ObjectFacts | None = None
 
 
 class Begin(Metadata, kw_only=True, tag="begin"):
     """A large file begins; its size is the one in the member's header."""
 
     size_bytes: Size
+    object: ObjectFacts | None = None
 
 
 class Chunk(Entry, kw_only=True, tag="chunk"):
@@ -158,6 +203,13 @@ class Removed(Entry, kw_only=True, tag="removed"):
     """Older records of this path are void: the source has another type of thing there now."""
 
 
+class DeleteMarker(Entry, kw_only=True, tag="delete-marker"):
+    """A version of a key that says: deleted. Its older and newer versions stand beside it."""
+
+    version_id: Token
+    last_modified: Moment = ""
+
+
 class Skipped(Entry, kw_only=True, tag="skipped"):
     """Not copied on purpose."""
 
@@ -182,6 +234,7 @@ class Header(Record, kw_only=True, tag="segment"):
     """The first line of a segment: which pack it describes, and how that pack begins, ends and hashes.
 
     `pack_plain_bytes` is the pack's size before it was encrypted; 0, and not written, where it was not.
+    `keys`: the paths are keys of a bucket. `continues`: the run goes on on another device.
     """
 
     format_version: Literal[1]
@@ -190,6 +243,8 @@ class Header(Record, kw_only=True, tag="segment"):
     run: Annotated[int, Meta(ge=1, le=2**31)]
     run_started: Timestamp
     run_complete: bool
+    continues: bool = False
+    keys: bool = False
     source: Annotated[str, Meta(max_length=MAX_PATH_BYTES)]
     starts_with_member: bool
     ends_with_member: bool
@@ -218,6 +273,18 @@ Data = File | Directory | Symlink | Hardlink
 """The records that are entries of the merged view."""
 
 AnyRecord = (
-    Frame | File | Begin | Chunk | Void | Directory | Symlink | Hardlink | Removed | Skipped | Failed | End
+    Frame
+    | File
+    | Begin
+    | Chunk
+    | Void
+    | Directory
+    | Symlink
+    | Hardlink
+    | Removed
+    | DeleteMarker
+    | Skipped
+    | Failed
+    | End
 )
 """What may stand behind the header of a segment."""

@@ -16,12 +16,13 @@ from itertools import chain
 from operator import add, attrgetter, ge, lt
 from typing import NamedTuple
 
-from transfer.core.paths import are_plain
-from transfer.core.records import File
+from transfer.core.paths import MAX_KEY_BYTES, are_plain
+from transfer.core.records import File, ObjectFacts
 
 _HEX_DIGITS = b"0123456789abcdef"
 _columns = attrgetter(
-    *("path", "path_base64", "xattrs", "chunks", "offset", "size_bytes"), *("blake3", "crc64nvme", "crc32c")
+    *("path", "path_base64", "xattrs", "chunks", "object", "offset", "size_bytes"),
+    *("blake3", "crc64nvme", "crc32c"),
 )
 
 
@@ -34,7 +35,9 @@ class Obedient(NamedTuple):
     content_bytes: int
 
 
-def judge(files: Sequence[File], last_path: bytes, content_end: int, frame_bytes: int) -> Obedient | None:
+def judge(
+    files: Sequence[File], last_path: bytes, content_end: int, frame_bytes: int, *, keys: bool = False
+) -> Obedient | None:
     """Whether files obey all rules that small files of one B frame have to; None: ask each.
 
     Args:
@@ -42,18 +45,28 @@ def judge(files: Sequence[File], last_path: bytes, content_end: int, frame_bytes
         last_path: what their paths have to come behind.
         content_end: what their content has to lie behind.
         frame_bytes: and inside of.
+        keys: their paths are keys of a bucket.
     """
-    paths, encoded, xattrs, chunks, offsets, sizes, *sums = zip(*map(_columns, files), strict=True)
+    paths, encoded, xattrs, chunks, objects, offsets, sizes, *sums = zip(*map(_columns, files), strict=True)
+    if not (all(map(_is_simple, objects)) if keys else objects.count(None) == len(objects)):
+        return None
     if any(encoded) or any(xattrs) or None in offsets or chunks.count(None) < len(files):
         return None
     ends = [content_end, *map(add, offsets, sizes)]
     if ends[-1] > frame_bytes or not all(map(ge, offsets, ends)):
+        return None
+    if keys and max(map(len, paths)) > MAX_KEY_BYTES // 4:  # characters of up to four bytes
         return None
     first, last = paths[0].encode(), paths[-1].encode()
     in_order = last_path < first and all(map(lt, paths, paths[1:]))  # code points sort as their UTF-8 does
     if not (in_order and are_plain(paths) and _are_hex(chain.from_iterable(sums))):
         return None
     return Obedient(first, last, ends[-1], sum(sizes))
+
+
+def _is_simple(facts: ObjectFacts | None) -> bool:
+    """Whether an object has its own name in tar, and metadata so short that it need not be measured."""
+    return facts is not None and not (facts.member or facts.history or len(facts.user) + len(facts.tags) > 3)
 
 
 def _are_hex(sums: Iterable[str]) -> bool:

@@ -39,10 +39,12 @@ from transfer.core.records import (
     Hardlink,
     Header,
     P,
+    Skipped,
     Symlink,
     Void,
 )
 from transfer.core.small_files import judge
+from transfer.core.versions import MAX_VERSIONS, version_of
 from transfer.errors import FormatError
 
 __all__ = ["MAX_XATTRS_BYTES", "StreamRules", "hex_number", "max_frame_bytes", "path_fields"]
@@ -89,9 +91,11 @@ class StreamRules:
         self.run = 0
         self.frame: Frame | None = None
         self.frame_index = -1
-        self._run_is_over = False
+        self._run_is_over = self._keys = False
         self._last_path = b""
         self._may_repeat = False
+        self._versions: set[str] = set()
+        """Of the key at hand, where its history stands here."""
         self._left_bytes = 0
         """What the large member at hand still lacks: content and padding."""
         self._is_blind = False
@@ -116,13 +120,17 @@ class StreamRules:
             raise FormatError(
                 f"chunk size {header.chunk_size_bytes} is not the device's {self.chunk_size_bytes}"
             )
+        if header.continues and not header.run_complete:
+            raise FormatError("header says that the run goes on on another device, and that it is not over")
         if header.starts_with_member is self._member_is_open:
             raise FormatError("header is wrong about whether the pack starts with a member")
         if header.run != self.run:
             if not header.starts_with_member:
                 raise FormatError(f"run {header.run} begins inside a member of run {self.run}")
-            self._last_path, self._may_repeat = b"", False
-        self.sequence, self.run = header.sequence, header.run
+            self._last_path, self._may_repeat, self._versions = b"", False, set()
+        elif header.keys is not self._keys:
+            raise FormatError(f"run {header.run} has both files and objects")
+        self.sequence, self.run, self._keys = header.sequence, header.run, header.keys
         self._header = header
         self.frame, self.frame_index, self._position = None, -1, 0
         self._content_end = 0
@@ -135,7 +143,7 @@ class StreamRules:
 
         What it left open is unknown, and taken from the header of the next one.
         """
-        self.sequence, self.run = broken.sequence, broken.run
+        self.sequence, self.run, self._keys = broken.sequence, broken.run, broken.keys
         self._last_path = broken.paths[1] if broken.paths else b""
         self._may_repeat = True
         self._is_blind = following is not None and not following.starts_with_member
@@ -175,7 +183,7 @@ class StreamRules:
         """Accept file records all at once; or do nothing, when they have to be looked at one by one."""
         if self.frame is None or self.frame.type != B:
             return False
-        obedient = judge(files, self._last_path, self._content_end, self.frame.bytes)
+        obedient = judge(files, self._last_path, self._content_end, self.frame.bytes, keys=self._keys)
         if obedient is None:
             return False
         self._content_end = obedient.content_end
@@ -231,7 +239,7 @@ class StreamRules:
     def _accept_entry(self, record: Entry) -> None:
         path = record.path_bytes
         file = self.open_file
-        check_record(record, path)
+        check_record(record, path, keys=self._keys)
         if file is not None and path == file.path:
             self._accept_continuation(record, file)
         elif self._is_blind and _continues(record):
@@ -260,6 +268,7 @@ class StreamRules:
                 self._count(record.size_bytes)
             case Void():
                 self.open_file, self._may_repeat = None, True
+                self._versions.discard(version_of(file.begin) or "")
             case _:
                 raise FormatError(f"record of another kind inside the large file {display(file.path)}")
 
@@ -267,6 +276,7 @@ class StreamRules:
         if self.open_file is not None:
             raise FormatError(f"{display(path)} stands inside the large file {display(self.open_file.path)}")
         self._check_order(record, path)
+        self._meet_version(record, path)
         match record:
             case File():
                 self._accept_small_file(record, path)
@@ -285,9 +295,24 @@ class StreamRules:
     def _check_order(self, record: Entry, path: bytes) -> None:
         """Paths increase; a voided file comes again, and so does a directory that could not be listed."""
         repeats = self._may_repeat or (isinstance(record, Failed) and path.endswith(b"/"))
+        if self._keys:  # a record for each version, and for each that could not be had
+            repeats |= version_of(record) is not None or isinstance(record, Failed | Skipped)
         if path < self._last_path or (path == self._last_path and not repeats):
             raise FormatError(f"{display(path)} is out of order behind {display(self._last_path)}")
         self._may_repeat = False
+
+    def _meet_version(self, record: Entry, path: bytes) -> None:
+        """A key with its history has each version once."""
+        if path != self._last_path:
+            self._versions = set()
+        version = version_of(record)
+        if version is None:
+            return
+        if version in self._versions:
+            raise FormatError(f"{display(path)} has its version {version!r:.100} twice")
+        if len(self._versions) >= MAX_VERSIONS:
+            raise FormatError(f"{display(path)} has more than {MAX_VERSIONS:,} versions")
+        self._versions.add(version)
 
     def _accept_small_file(self, record: File, path: bytes) -> None:
         frame = self._expect(B, path)

@@ -17,8 +17,10 @@ from typing import BinaryIO, cast
 
 from transfer.core.merge import PathRecord, SpottedRecord, merge_runs
 from transfer.core.paths import check_path, display
+from transfer.core.record_rules import check_key
 from transfer.core.records import (
     AnyRecord,
+    DeleteMarker,
     Directory,
     Failed,
     File,
@@ -34,7 +36,7 @@ from transfer.device.encryption import for_this_device, require_open
 from transfer.errors import FormatError, IntegrityError
 from transfer.formats.segment import MAX_SEGMENT_BYTES, read_header, read_records
 
-_LISTED = (File, Directory, Symlink, Hardlink, Removed, Failed, Skipped)
+_LISTED = (File, Directory, Symlink, Hardlink, Removed, DeleteMarker, Failed, Skipped)
 
 
 def open_regular(path: str) -> BinaryIO:
@@ -147,12 +149,12 @@ class Manifest:
         for header in self.headers:
             if header.run != run or header.paths is None or header.paths[1] <= after:
                 continue
-            position = -1
+            check, position = check_key if header.keys else check_path, -1
             for block in segment_records(self.device, header.sequence):
                 for record in block:
                     position += 1
                     if isinstance(record, _LISTED):
-                        path = check_path(record.path_bytes)
+                        path = check(record.path_bytes)
                         if path < last:
                             raise FormatError(f"segment {header.sequence}: {display(path)} is out of order")
                         last = path

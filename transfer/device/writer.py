@@ -29,11 +29,12 @@ _LEAST_RESERVE_BYTES = 64 << 10
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Which run the segments belong to."""
+    """Which run the segments belong to; `keys`: its paths are keys of a bucket."""
 
     run: int
     started: str
     source: str
+    keys: bool = False
 
 
 class DeviceWriter:
@@ -183,6 +184,7 @@ class DeviceWriter:
             run=self.identity.run,
             run_started=self.identity.started,
             run_complete=run_complete,
+            keys=self.identity.keys,
             source=self.identity.source,
             starts_with_member=pack.starts_with_member,
             ends_with_member=not state.in_member,

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Mapping
 from functools import lru_cache
 
+from transfer.core.record_rules import tar_name
 from transfer.core.records import Begin, Data, Directory, File, Hardlink, Symlink
 
 BLOCK_BYTES = 512
@@ -31,9 +32,10 @@ def padding_bytes(size: int) -> int:
 
 def record_header(record: Data | Begin) -> bytes:
     """The header bytes of the member that `record` describes."""
+    name = tar_name(record)
     match record:
         case File() | Begin():
-            typeflag, size, target = REGULAR, record.size_bytes, b""
+            typeflag, size, target = FOLDER if name.endswith(b"/") else REGULAR, record.size_bytes, b""
         case Directory():
             typeflag, size, target = FOLDER, 0, b""
         case Symlink():
@@ -41,7 +43,7 @@ def record_header(record: Data | Begin) -> bytes:
         case Hardlink():
             typeflag, size, target = HARD_LINK, 0, record.target_bytes
     owner = (record.mode, record.uid, record.gid, record.user, record.group)
-    return member_header(record.path_bytes, typeflag, size, record.mtime_ns, owner, target, record.xattrs)
+    return member_header(name, typeflag, size, record.mtime_ns, owner, target, record.xattrs)
 
 
 def member_header(
