@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ _SMALL_BYTES, _SMALL_REQUESTS, _AT_ONCE = 3 << 10, 10_000, 20
 
 @dataclass(frozen=True)
 class MeasuredSink:
-    """A running sink and the process it is."""
+    """A running server and the process it is."""
 
     server: S3Server
     pid: int
@@ -39,8 +39,15 @@ class MeasuredSink:
 @contextmanager
 def measured_sink() -> Iterator[MeasuredSink]:
     """A sink that is gone when the block is left, by an error too."""
+    with measured(sink_s3()) as sink:
+        yield sink
+
+
+@contextmanager
+def measured(running: AbstractContextManager[S3Server]) -> Iterator[MeasuredSink]:
+    """A server that is gone when the block is left, by an error too."""
     before = _children()
-    with sink_s3() as server:
+    with running as server:
         (pid,) = _children() - before
         try:
             yield MeasuredSink(server, pid)

@@ -42,6 +42,7 @@ class Verdict:
 
 
 COPY, VERIFY, IMPORT = "transfer copy", "transfer verify", "transfer import"
+EXPORT, RESTORE = "transfer export", "transfer restore"
 INFO, HELP = "transfer info", "transfer --help"
 CP, RSYNC, RCLONE, TAR, RESTIC, BAGIT = (
     "cp -a",
@@ -51,7 +52,7 @@ CP, RSYNC, RCLONE, TAR, RESTIC, BAGIT = (
     "restic",
     "cp + bagit",
 )
-B3SUM, S5CMD = "b3sum", "s5cmd cp"
+B3SUM, S5CMD, RESTIC_RESTORE = "b3sum", "s5cmd cp", "restic restore"
 
 MEMORY_MIB = 400
 RESUME_S = 0.5
@@ -75,6 +76,14 @@ TARGETS = (
     Target("import-large", S5CMD, "wall_s", 0.8),
     Target("import-large", S5CMD, "cpu_s", 0.8),
     Target("import-small", S5CMD, "wall_s", 1.0),
+    Target("export-large", S5CMD, "wall_s", 1.0),
+    Target("export-large", RCLONE, "wall_s", 1.0),
+    Target("export-small", S5CMD, "wall_s", 1.0),
+    Target("export-small", RCLONE, "wall_s", 1.0),
+    Target("restore-small", CP, "wall_s", 1.3),
+    Target("restore-small", RESTIC_RESTORE, "wall_s", 0.5),
+    Target("restore-large", CP, "wall_s", 1.3),
+    Target("restore-large", RESTIC_RESTORE, "wall_s", 0.5),
     Target("startup", HELP, "wall_s", STARTUP_S),
     Target("startup", INFO, "wall_s", STARTUP_S),
     Target("memory", COPY, "peak_mib", MEMORY_MIB),

@@ -21,12 +21,12 @@ from tests.benchmarks.targets import IMPORT, RCLONE, S5CMD
 from tests.simulators.servers import S3Server
 
 _MIB = 1 << 20
-_SMALL_SHARE = 0.2  # the first 20,000 of 100,000
+SMALL_SHARE = 0.2  # the first 20,000 of 100,000
 
 
 def small(setting: Setting) -> Row:
     """The first 20,000 files of SMALL."""
-    count = setting.small_files(_SMALL_SHARE)
+    count = setting.small_files(SMALL_SHARE)
     with tmpfs(room_for_small(count, 1)) as place:
         content = make_small(place / "source", count)
         return _race("import-small", f"import SMALL's first {content}", place, content, setting)
@@ -106,7 +106,7 @@ def _contenders(source: Path, device: Path, content: Content, sink: MeasuredSink
         Contender(
             RCLONE,
             lambda _target: [*rclone, source, "sink:bucket/r"],
-            env=lambda target: {**env(target), **_rclone_remote(server)},
+            env=lambda target: {**env(target), **rclone_remote(server)},
             prepare=prepare,
             check=check,
             missing=programs.RCLONE.missing,
@@ -114,7 +114,7 @@ def _contenders(source: Path, device: Path, content: Content, sink: MeasuredSink
     ]
 
 
-def _rclone_remote(server: S3Server) -> dict[str, str]:
+def rclone_remote(server: S3Server) -> dict[str, str]:
     remote = {
         "TYPE": "s3",
         "PROVIDER": "Other",
