@@ -14,6 +14,7 @@
         ├── BusyError             1   it asks for fewer requests (503, 429)
         ├── NotFoundError         1   no such bucket, object or upload
         ├── PreconditionError     1   the object is already there (412), or a race was lost (409)
+        ├── ArchivedError         1   an object whose bytes must be restored first (Glacier)
         └── ChecksumRejectedError 4   the store received other bytes than we sent
 
 Errors carry facts as fields: `what` happened (naming the thing and the place) and the `remedy`.
@@ -74,9 +75,17 @@ class LockedError(TransferError):
 
 
 class AccessError(TransferError):
-    """Credentials are missing or wrong, or access was denied."""
+    """Credentials are missing or wrong, or access was denied.
+
+    Attributes:
+        code: a store's error code, or else its HTTP status; empty where no store said it.
+    """
 
     exit_code = 12
+
+    def __init__(self, what: str, *, remedy: str = "", code: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.code = code
 
 
 class LedgerError(TransferError):
@@ -107,6 +116,10 @@ class NotFoundError(StoreError):
 
 class PreconditionError(StoreError):
     """A precondition failed: the object is already there (412), or another writer won (409)."""
+
+
+class ArchivedError(StoreError):
+    """The object is archived: its bytes cannot be read before they were restored (InvalidObjectState)."""
 
 
 class ChecksumRejectedError(StoreError):

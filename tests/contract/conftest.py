@@ -26,6 +26,7 @@ from transfer.stores.s3_connection import Request, S3Connection
 
 KINDS = ("memory", "rclone", "moto", "strict")
 S3_KINDS = KINDS[1:]
+VERSIONED_KINDS = ("memory", "moto", "strict")  # rclone's server keeps no versions
 
 # Where a server is known to be wrong. A strict xfail: the day it is right, the line has to go.
 KNOWN_WRONG = {
@@ -33,6 +34,9 @@ KNOWN_WRONG = {
         "rclone gives a completed object the ETag of a single PUT, which proves nothing about its parts"
     ),
     ("rclone", "test_tags"): "rclone answers a request for tags with the object itself",
+    ("moto", "test_versions_go_on_behind_a_key_that_is_not_there"): (
+        "moto leaves out the first version behind a key marker, whatever key it is of"
+    ),
     ("moto", "test_an_upload_that_never_was_cannot_be_completed"): "moto answers 500 instead of NoSuchUpload",
     ("moto", "test_an_aborted_upload_takes_no_more_parts"): "moto answers 500 instead of NoSuchUpload",
 }
@@ -88,6 +92,30 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
             yield opened
 
 
+@pytest.fixture
+async def versioned(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Any store that keeps versions, with a bucket of its own that does."""
+    if request.param == "memory":
+        yield MemoryStore(versioning="enabled")
+        return
+    async with AsyncExitStack() as stack:
+        opened = (await _bucket_of(request.param, request, stack)).store()
+        stack.push_async_callback(opened.aclose)
+        await set_versioning(opened, "Enabled")
+        yield opened
+
+
+async def set_versioning(store: Store, status: str) -> None:
+    """`Enabled` or `Suspended`; which is no business of a Store."""
+    if isinstance(store, MemoryStore):
+        store.mode = "enabled" if status == "Enabled" else "suspended"
+        return
+    assert isinstance(store, S3Store)
+    document = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
+    async with await store._connection.send(Request("PUT", query=[("versioning", "")], body=[document])):
+        pass
+
+
 async def _bucket_of(kind: str, request: pytest.FixtureRequest, stack: AsyncExitStack) -> Place:
     bucket = next(_buckets)
     if kind == "strict":
@@ -103,7 +131,7 @@ async def _bucket_of(kind: str, request: pytest.FixtureRequest, stack: AsyncExit
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with `store` on every store, one with `place` on every server."""
-    for name, kinds in (("store", KINDS), ("place", S3_KINDS)):
+    for name, kinds in (("store", KINDS), ("place", S3_KINDS), ("versioned", VERSIONED_KINDS)):
         if name in metafunc.fixturenames:
             test = metafunc.function.__name__
             marked = [pytest.param(kind, id=kind, marks=[*_marks(kind, test)]) for kind in kinds]

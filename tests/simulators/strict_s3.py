@@ -5,7 +5,8 @@
 
 It stores in a `MemoryStore` and runs in the test's own event loop. `faults` (see faults.py) break single
 requests. Amazon's answers that no free server gives are here to be tested against: CRC64NVME of whole
-objects, 412 on `If-None-Match`, url-encoded listings in small pages, copies of ranges.
+objects, 412 on `If-None-Match`, url-encoded listings in small pages, copies of ranges, versions and delete
+markers in the order of their making, archived objects that must be restored first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ from transfer.core.object_metadata import ObjectMetadata, from_headers, to_heade
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.errors import StoreError
 from transfer.stores.checksums import checksums_of, combine
-from transfer.stores.contract import ObjectInfo, Part
+from transfer.stores.contract import ARCHIVE_CLASSES, ListedVersion, ObjectInfo, Part
 from transfer.stores.memory import MemoryStore
 
 ACCESS_KEY = "STRICTACCESSKEY"
@@ -160,6 +161,16 @@ def _check_signature(server: StrictServer, request: web.Request, raw_path: str) 
 
 async def _bucket(server: StrictServer, request: web.Request) -> web.StreamResponse:
     query = request.query
+    if "versioning" in query and request.method == "PUT":
+        asked = ElementTree.fromstring(await request.text())
+        server.store.mode = next(item.text.lower() for item in asked.iter() if item.tag.endswith("Status"))
+        return web.Response()
+    if "versioning" in query:
+        status = {"enabled": "Enabled", "suspended": "Suspended"}.get(server.store.mode)
+        told = f"<Status>{status}</Status>" if status else ""
+        return _xml(f"<VersioningConfiguration>{told}</VersioningConfiguration>")
+    if "versions" in query:
+        return await _versions(server, query)
     if "uploads" in query:
         uploads = [upload async for upload in server.store.list_uploads(query.get("prefix", ""))]
         marker = (query.get("key-marker", "").encode(), query.get("upload-id-marker", ""))
@@ -172,20 +183,61 @@ async def _bucket(server: StrictServer, request: web.Request) -> web.StreamRespo
         if len(rest) > PAGE:
             last = rest[PAGE - 1]
             lines += [
-                f"<NextKeyMarker>{escape(last.key)}</NextKeyMarker>",
+                f"<NextKeyMarker>{quote_plus(last.key)}</NextKeyMarker>",
                 f"<NextUploadIdMarker>{last.upload_id}</NextUploadIdMarker>",
             ]
         return _page("ListMultipartUploadsResult", lines, more=len(rest) > PAGE)
+    if "delimiter" in query:
+        return await _prefixes(server, query)
     after = query.get("continuation-token") or query.get("start-after", "")
     found = [item async for item in server.store.list(query.get("prefix", ""), start_after=after)]
     lines = [
         f"<Contents><Key>{quote_plus(item.key)}</Key><Size>{item.size_bytes}</Size><ETag>&quot;{item.etag}"
-        f"&quot;</ETag><LastModified>{item.last_modified.isoformat()}</LastModified></Contents>"
+        f"&quot;</ETag><LastModified>{item.last_modified.isoformat()}</LastModified>"
+        f"<StorageClass>{item.storage_class}</StorageClass></Contents>"
         for item in found[:PAGE]
     ]
     if len(found) > PAGE:
         lines.append(f"<NextContinuationToken>{escape(found[PAGE - 1].key)}</NextContinuationToken>")
     return _page("ListBucketResult", lines, more=len(found) > PAGE)
+
+
+async def _versions(server: StrictServer, query: Mapping[str, str]) -> web.Response:
+    after = {"start_after": query.get("key-marker", ""), "after_version": query.get("version-id-marker", "")}
+    found = [item async for item in server.store.versions(query.get("prefix", ""), **after)]
+    lines = [_version_line(item) for item in found[:PAGE]]
+    if len(found) > PAGE:
+        last = found[PAGE - 1]
+        lines += [
+            f"<NextKeyMarker>{quote_plus(last.key)}</NextKeyMarker>",
+            f"<NextVersionIdMarker>{last.version_id}</NextVersionIdMarker>",
+        ]
+    return _page("ListVersionsResult", lines, more=len(found) > PAGE)
+
+
+def _version_line(item: ListedVersion) -> str:
+    told = (
+        f"<Key>{quote_plus(item.key)}</Key><VersionId>{item.version_id}</VersionId>"
+        f"<IsLatest>{str(item.is_latest).lower()}</IsLatest>"
+        f"<LastModified>{item.last_modified.isoformat()}</LastModified>"
+    )
+    if item.is_delete_marker:
+        return f"<DeleteMarker>{told}</DeleteMarker>"
+    return (
+        f"<Version>{told}<ETag>&quot;{item.etag}&quot;</ETag><Size>{item.size_bytes}</Size>"
+        f"<StorageClass>{item.storage_class}</StorageClass></Version>"
+    )
+
+
+async def _prefixes(server: StrictServer, query: Mapping[str, str]) -> web.Response:
+    found = await server.store.common_prefixes(
+        query.get("prefix", ""), delimiter=query["delimiter"], start_after=query.get("start-after", "")
+    )
+    lines = [
+        f"<CommonPrefixes><Prefix>{quote_plus(name)}</Prefix></CommonPrefixes>"
+        for name in found.prefixes[:PAGE]
+    ]
+    return _page("ListBucketResult", lines, more=len(found.prefixes) > PAGE or not found.complete)
 
 
 def _page(name: str, lines: Iterable[str], *, more: bool) -> web.Response:
@@ -200,10 +252,12 @@ async def _object(server: StrictServer, request: web.Request, key: str) -> web.S
             [_ async for _ in store.list_parts(key, query["uploadId"])]  # NoSuchUpload, as S3 says it
             await store.abort_upload(key, query["uploadId"])
         else:
-            await store.delete(key)
+            await store.delete(key, version_id=query.get("versionId"))
         return web.Response(status=204)
     if method in {"GET", "HEAD"}:
         return await _read(server, request, key)
+    if method == "POST" and "restore" in query:
+        return await _restore(server, request, key)
     if method == "POST":
         return await (_create if "uploads" in query else _complete)(server, request, key)
     return await (_part if "uploadId" in query else _put)(server, request, key)
@@ -223,25 +277,49 @@ async def _read(server: StrictServer, request: web.Request, key: str) -> web.Str
             lines.append(f"<NextPartNumberMarker>{rest[PAGE - 1].number}</NextPartNumberMarker>")
         return _page("ListPartsResult", lines, more=len(rest) > PAGE)
     if "tagging" in query:
-        tags = (await store.tags(key)).items()
+        tags = (await store.tags(key, version_id=query.get("versionId"))).items()
         told = "".join(f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags)
         return _xml(f"<Tagging><TagSet>{told}</TagSet></Tagging>")
     if_match = request.headers.get("If-Match", "").strip('"') or None
     span = request.http_range
     start = span.start or 0
     length = None if span.stop is None else span.stop - start
-    async with store.get(key, offset_bytes=start, length_bytes=length, if_match=if_match) as body:
+    version = query.get("versionId")
+    info = await store.head(key, version_id=version)
+    headers = _headers_of(info)
+    if request.method == "HEAD":
+        size = info.size_bytes
+        if query.get("partNumber") == "1" and (first := await store.first_part_size(key, version_id=version)):
+            size, headers["x-amz-mp-parts-count"] = first, info.etag.rpartition("-")[2]
+        return web.Response(headers={**headers, "Content-Length": str(size)})
+    async with store.get(
+        key, version_id=version, offset_bytes=start, length_bytes=length, if_match=if_match
+    ) as body:
         data = b"".join([piece async for piece in body])
-        headers = _headers_of(body.info)
     if "Range" in request.headers:
         headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{body.info.size_bytes}"
-    if request.method == "HEAD":
-        return web.Response(headers={**headers, "Content-Length": str(body.info.size_bytes)})
     return web.Response(status=206 if "Range" in request.headers else 200, headers=headers, body=data)
 
 
+async def _restore(server: StrictServer, request: web.Request, key: str) -> web.Response:
+    version = request.query.get("versionId")
+    info = await server.store.head(key, version_id=version)
+    if info.restoring:
+        raise S3Error(409, "RestoreAlreadyInProgress")
+    asked = ElementTree.fromstring(await request.text())
+    values = {item.tag.rpartition("}")[2]: item.text for item in asked.iter()}
+    await server.store.request_restore(key, days=int(values["Days"]), tier=values["Tier"], version_id=version)
+    return web.Response(status=202 if info.archived else 200)
+
+
 def _headers_of(info: ObjectInfo) -> dict[str, str]:
+    told: dict[str, str] = {}
+    if info.version_id:
+        told["x-amz-version-id"] = info.version_id
+    if info.metadata.storage_class in ARCHIVE_CLASSES and (info.restoring or not info.archived):
+        told["x-amz-restore"] = f'ongoing-request="{str(info.restoring).lower()}"'
     return {
+        **told,
         "ETag": f'"{info.etag}"',
         "Last-Modified": format_datetime(info.last_modified.replace(microsecond=0), usegmt=True),
         "x-amz-checksum-type": "FULL_OBJECT",
@@ -264,7 +342,8 @@ async def _put(server: StrictServer, request: web.Request, key: str) -> web.Resp
         metadata=_metadata(request),
         if_none_match=request.headers.get("If-None-Match") == "*",
     )
-    return web.Response(headers={"ETag": f'"{done.etag}"', **echoed})
+    version = {"x-amz-version-id": done.version_id} if done.version_id else {}
+    return web.Response(headers={"ETag": f'"{done.etag}"', **version, **echoed})
 
 
 def _metadata(request: web.Request) -> ObjectMetadata:
@@ -319,10 +398,13 @@ async def _complete(server: StrictServer, request: web.Request, key: str) -> web
         if_none_match=request.headers.get("If-None-Match") == "*",
     )
     crc = base64.b64encode(checksums.crc64nvme.to_bytes(8, "big")).decode()
-    return _xml(
+    response = _xml(
         f"<CompleteMultipartUploadResult><ETag>&quot;{done.etag}&quot;</ETag>"
         f"<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME></CompleteMultipartUploadResult>"
     )
+    if done.version_id:
+        response.headers["x-amz-version-id"] = done.version_id
+    return response
 
 
 def _asked_parts(document: str, kept: dict[int, Part]) -> list[int]:

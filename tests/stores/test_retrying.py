@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulators.faults import Fault, Trouble
 from tests.simulators.strict_s3 import StrictServer
+from transfer.core.object_metadata import ObjectMetadata
 from transfer.core.sizes import MIB
 from transfer.errors import BusyError, NotFoundError, StoreError, StoreUnreachableError
 from transfer.stores.checksums import checksums_of
@@ -63,6 +64,13 @@ class FaultyStore:
             if struck:
                 raise self._error
 
+    async def versions(self, *args: object, **named: object) -> AsyncIterator[object]:
+        struck = self._strike()
+        async for item in self._store.versions(*args, **named):
+            yield item
+            if struck and item.version_id.endswith(str(self.calls)):
+                raise self._error
+
     @asynccontextmanager
     async def get(self, *args: object, **named: object) -> AsyncIterator[object]:
         struck = self._strike()
@@ -96,6 +104,10 @@ CALLS: dict[str, Callable[[Store, str], object]] = {
     "create_upload": lambda store, upload: store.create_upload("key"),
     "put_part": lambda store, upload: store.put_part("key", upload, 1, [b"x"], checksums=SUMS),
     "abort_upload": lambda store, upload: store.abort_upload("key", upload),
+    "first_part_size": lambda store, upload: store.first_part_size("there"),
+    "versioning": lambda store, upload: store.versioning(),
+    "common_prefixes": lambda store, upload: store.common_prefixes("there"),
+    "request_restore": lambda store, upload: store.request_restore("cold", days=1),
     "probe": lambda store, upload: store.probe(),
 }
 
@@ -105,6 +117,7 @@ CALLS: dict[str, Callable[[Store, str], object]] = {
 async def test_a_call_survives_what_passes(name: str, failures: int) -> None:
     memory, sleeper = MemoryStore(), Sleeper()
     await memory.put("there", [b"x"], checksums=SUMS)
+    await memory.put("cold", [b"x"], checksums=SUMS, metadata=ObjectMetadata(storage_class="GLACIER"))
     upload = (await memory.create_upload("key")).upload_id
     planned = {*range(1, failures + 1)}
     faulty = FaultyStore(memory, planned, StoreUnreachableError("cut"))
@@ -147,6 +160,47 @@ async def test_a_listing_goes_on_behind_its_last_key() -> None:
     assert [item.key async for item in store.list("k")] == keys
     assert faulty.fired == {1, 2, 3, 4, 5}
     assert sleeper.waits == [1.0] * 5
+
+
+async def test_a_listing_of_versions_goes_on_within_a_key() -> None:
+    memory, sleeper = MemoryStore(versioning="enabled"), Sleeper()
+    for key in ("a", "b", "b", "b", "c", "c"):
+        await memory.put(key, [b"x"], checksums=SUMS)
+    # Attempt N breaks off behind version N: 1 is of "a", 2 to 4 are of "b", the oldest last.
+    faulty = FaultyStore(memory, {1, 2, 3, 4, 5}, StoreUnreachableError("cut"))
+    store = retrying(faulty, sleeper, retries=4)
+    found = [(item.key, item.version_id[-1]) async for item in store.versions()]
+    assert found == [("a", "1"), ("b", "4"), ("b", "3"), ("b", "2"), ("c", "6"), ("c", "5")]
+    assert faulty.fired == {1, 2, 3, 4, 5}
+    some = store.versions(start_after="b", after_version="version-00000004")
+    assert [item.version_id[-1] async for item in some] == ["3", "2", "6", "5"]
+
+
+async def test_a_listing_of_versions_that_never_comes_further_is_given_up() -> None:
+    memory, sleeper = MemoryStore(versioning="enabled"), Sleeper()
+    for _ in range(3):
+        await memory.put("a", [b"x"], checksums=SUMS)
+
+    class Stuck(FaultyStore):
+        async def versions(self, *args: object, **named: object) -> AsyncIterator[object]:
+            async for item in memory.versions():
+                yield item
+                raise StoreUnreachableError("cut")
+
+    with pytest.raises(StoreUnreachableError):
+        [_ async for _ in retrying(Stuck(memory, set(), StoreError("")), sleeper, retries=2).versions()]
+    assert len(sleeper.waits) == 2
+
+
+async def test_a_download_of_a_version_stays_with_it() -> None:
+    memory, sleeper = MemoryStore(versioning="enabled"), Sleeper()
+    data = os.urandom(MIB)
+    first = await memory.put("key", [data], checksums=checksums_of([data]))
+    await memory.put("key", [b"x"], checksums=SUMS)
+    faulty = FaultyStore(memory, {1, 2}, StoreUnreachableError("cut"))
+    async with retrying(faulty, sleeper).get("key", version_id=first.version_id) as body:
+        assert b"".join([piece async for piece in body]) == data
+    assert faulty.fired == {1, 2}
 
 
 async def test_a_download_goes_on_at_its_last_byte() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.simulators.faults import Fault, Trouble
-from tests.simulators.strict_s3 import StrictServer
+from tests.simulators.strict_s3 import StrictServer, _page, _version_line
 from transfer.core.object_metadata import ObjectMetadata
 from transfer.core.s3_limits import S3Limits
 from transfer.core.sigv4 import Credentials
@@ -25,9 +25,11 @@ from transfer.errors import (
     StoreUnreachableError,
 )
 from transfer.stores.checksums import checksums_of
-from transfer.stores.contract import Capabilities, ChecksumKind, Part, Store
+from transfer.stores.contract import Capabilities, ChecksumKind, ListedVersion, Part, Store
 from transfer.stores.http import HttpOptions, HttpTransport
 from transfer.stores.s3 import S3Store
+from transfer.stores.s3_answers import listed_versions
+from transfer.stores.xml import Element, parse
 
 MakeStore = Callable[..., S3Store]
 SUMS = checksums_of([b"x"])
@@ -255,10 +257,99 @@ async def test_a_listing_out_of_order_is_an_error(server: StrictServer, store: S
     for key in ("a", "b", "c"):
         await store.put(key, [b""], checksums=checksums_of([]))
     monkeypatch.setattr(
-        "transfer.stores.memory.sorted", lambda keys, key: sorted(keys, reverse=True), raising=False
+        "transfer.stores.memory_history.sorted", lambda keys, key: sorted(keys, reverse=True), raising=False
     )
     with pytest.raises(StoreError, match="out of order, at 'b'"):
         [_ async for _ in store.list()]
+
+
+def version(key: str, version_id: str = "v1", *, marker: bool = False, at: int = 0) -> ListedVersion:
+    return ListedVersion(
+        key, version_id, False, marker, 0, "", datetime(2026, 1, 1, 0, 0, at, tzinfo=UTC), None
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "at"),
+    [
+        ([version("b"), version("a")], "a"),
+        ([version("a"), version("b"), version("a", "v2")], "a"),
+        ([version("a"), version("a")], "a"),
+        ([version("a"), version("a", "v2"), version("a")], "a"),
+        ([version("￮"), version("😀"), version("￮", "v2")], "￮"),
+    ],
+    ids=["keys", "key-again", "version-again", "version-later-again", "other-order"],
+)
+async def test_versions_out_of_order_are_an_error(
+    server: StrictServer, store: S3Store, lines: list[ListedVersion], at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.store, "versions", lambda *args, **named: _each(lines))
+    with pytest.raises(StoreError, match=f"out of order, at '{at}'"):
+        [_ async for _ in store.versions()]
+
+
+async def test_versions_outside_of_the_prefix_are_an_error(
+    server: StrictServer, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.store, "versions", lambda *args, **named: _each([version("b")]))
+    with pytest.raises(StoreError, match="out of order"):
+        [_ async for _ in store.versions("a")]
+
+
+async def _each(lines: list[ListedVersion]) -> AsyncIterator[ListedVersion]:
+    for line in lines:
+        yield line
+
+
+def test_delete_markers_that_stand_apart_are_put_where_they_belong() -> None:
+    versions = [version("a", "v9", at=9), version("a", "v5", at=5), version("c", "v2", at=2)]
+    markers = [version("a", "m7", marker=True, at=7), version("b", "m1", marker=True, at=1),
+               version("c", "m0", marker=True, at=0)]  # fmt: skip
+    ordered = [versions[0], markers[0], versions[1], markers[1], versions[2], markers[2]]
+
+    def page(lines: list[ListedVersion]) -> Element:
+        return parse(f"<R>{''.join(map(_version_line, lines))}</R>".encode())
+
+    for told in (ordered, versions + markers):
+        assert [line.version_id for line in listed_versions(page(told))] == [
+            line.version_id for line in ordered
+        ]
+
+
+async def test_another_document_is_no_empty_listing(store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not know `?versions` may answer with a listing of objects."""
+
+    async def objects(*_: object) -> object:
+        return _page("ListBucketResult", [], more=False)
+
+    monkeypatch.setattr("tests.simulators.strict_s3._versions", objects)
+    with pytest.raises(StoreError, match="it is ListBucketResult, not ListVersionsResult"):
+        [_ async for _ in store.versions()]
+    monkeypatch.setattr("tests.simulators.strict_s3._bucket", objects)
+    with pytest.raises(StoreError, match="it is ListBucketResult, not VersioningConfiguration"):
+        await store.versioning()
+
+
+async def test_tags_are_not_taken_from_another_document(server: StrictServer, store: S3Store) -> None:
+    await store.put("key", [b"x"], checksums=SUMS)
+    server.faults.append(Fault("GET", "tagging", Trouble.STUCK_LISTING))
+    with pytest.raises(StoreError, match="no tags"):
+        await store.tags("key")
+
+
+async def test_uploads_of_odd_keys_are_listed_over_many_pages(server: StrictServer, store: S3Store) -> None:
+    wanted = [f"a b+%/{number:03} ä" for number in range(520)]
+    for key in wanted:
+        await server.store.create_upload(key)
+    assert [found.key async for found in store.list_uploads()] == wanted
+
+
+async def test_versions_of_odd_keys_are_listed_over_many_pages(server: StrictServer, store: S3Store) -> None:
+    server.store.mode = "enabled"
+    for number in range(300):
+        await server.store.put(f"a b+%/{number // 3:03} ä", [], checksums=checksums_of([]))
+    wanted = [line async for line in server.store.versions()]
+    assert [line async for line in store.versions()] == wanted
 
 
 async def test_a_peer_that_takes_nothing_is_given_up() -> None:

@@ -27,6 +27,7 @@ _SYSTEM = {
     "content_language": "content-language",
     "cache_control": "cache-control",
     "expires": "expires",
+    "website_redirect": "x-amz-website-redirect-location",
     "storage_class": "x-amz-storage-class",
 }
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
@@ -42,6 +43,7 @@ class ObjectMetadata:
 
     Attributes:
         expires: an HTTP date, as it stands.
+        website_redirect: a key of the bucket, or a URL.
         user: names in lower case without `x-amz-meta-`.
         tags: object tags; never filled from headers.
     """
@@ -52,6 +54,7 @@ class ObjectMetadata:
     content_language: str | None = None
     cache_control: str | None = None
     expires: str | None = None
+    website_redirect: str | None = None
     storage_class: str | None = None
     user: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +90,7 @@ def from_headers(headers: Mapping[str, str]) -> ObjectMetadata:
         content_language=lowered.get("content-language"),
         cache_control=lowered.get("cache-control"),
         expires=lowered.get("expires"),
+        website_redirect=lowered.get("x-amz-website-redirect-location"),
         storage_class=lowered.get("x-amz-storage-class"),
         user=user,
     )

@@ -15,145 +15,47 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
-from typing import Protocol, TypeAlias
-
-from msgspec import Struct
+from typing import Protocol
 
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
+from transfer.stores.values import (
+    ARCHIVE_CLASSES,
+    BegunUpload,
+    Buffers,
+    Capabilities,
+    ChecksumKind,
+    Checksums,
+    CommonPrefixes,
+    ListedObject,
+    ListedVersion,
+    ObjectBody,
+    ObjectInfo,
+    Part,
+    PutResult,
+    RestoreTier,
+    UploadInfo,
+    Versioning,
+)
 
-Buffers: TypeAlias = Sequence[bytes | memoryview]
-
-
-class Checksums(Struct, frozen=True):
-    """The two CRCs of one run of bytes, as unsigned numbers."""
-
-    crc64nvme: int
-    crc32c: int
-
-
-class ChecksumKind(Enum):
-    """What a store checks a body against, best first."""
-
-    CRC64NVME = "CRC64NVME"
-    CRC32C = "CRC32C"
-    MD5 = "MD5"
-    NONE = "none"  # it checks nothing; the ETag is all there is to compare
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an endpoint was found to do.
-
-    Attributes:
-        checksum: the best sum it rejects wrong bytes by.
-        full_object: an upload in parts is given one sum of the whole object, not one of its parts' sums.
-        if_none_match: whether `If-None-Match: *` is honoured; None while nobody knows.
-    """
-
-    checksum: ChecksumKind
-    full_object: bool
-    if_none_match: bool | None
-
-
-class PutResult(Struct, frozen=True):
-    """What the store said of an object it took.
-
-    Attributes:
-        etag: without quotes.
-        version_id: in a bucket with versions, else None.
-        verified_by: the sum the store is known to have compared the bytes with.
-    """
-
-    etag: str
-    version_id: str | None
-    verified_by: ChecksumKind
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """One object.
-
-    Attributes:
-        etag: without quotes.
-        crc64nvme: of the whole object, where the store tells it.
-        crc32c: of the whole object, where the store tells it.
-    """
-
-    key: str
-    size_bytes: int
-    etag: str
-    last_modified: datetime | None
-    version_id: str | None
-    metadata: ObjectMetadata
-    crc64nvme: int | None = None
-    crc32c: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListedObject:
-    """One line of a listing."""
-
-    key: str
-    size_bytes: int
-    etag: str
-    last_modified: datetime | None
-    storage_class: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part a store has.
-
-    Attributes:
-        number: from 1.
-        etag: without quotes.
-        checksums: its CRCs where the caller gave them; a store's own listing of parts leaves them out.
-    """
-
-    number: int
-    size_bytes: int
-    etag: str
-    checksums: Checksums | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UploadInfo:
-    """One upload in parts that was neither completed nor aborted."""
-
-    key: str
-    upload_id: str
-    initiated: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class BegunUpload:
-    """An upload in parts that a store has just begun.
-
-    Attributes:
-        upload_id: names it.
-        may_have_twin: an answer was lost before; the store may have begun another one for it.
-    """
-
-    upload_id: str
-    may_have_twin: bool = False
-
-
-class ObjectBody(Protocol):
-    """An object, or a range of one, while it is read."""
-
-    @property
-    def info(self) -> ObjectInfo:
-        """The object; its size is that of the whole, not of the range."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """The bytes in pieces of the transport's choice, once.
-
-        Raises:
-            StoreUnreachableError: the bytes end early.
-        """
+__all__ = [
+    "ARCHIVE_CLASSES",
+    "BegunUpload",
+    "Buffers",
+    "Capabilities",
+    "ChecksumKind",
+    "Checksums",
+    "CommonPrefixes",
+    "ListedObject",
+    "ListedVersion",
+    "ObjectBody",
+    "ObjectInfo",
+    "Part",
+    "PutResult",
+    "RestoreTier",
+    "Store",
+    "UploadInfo",
+    "Versioning",
+]
 
 
 class Store(Protocol):
@@ -177,39 +79,106 @@ class Store(Protocol):
             ChecksumRejectedError: the store got other bytes than `checksums` are of.
         """
 
-    async def head(self, key: str) -> ObjectInfo:
-        """What the store knows of an object. Idempotent.
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """What the store knows of an object, or of one version of it. Idempotent.
 
         Raises:
-            NotFoundError: there is no such object (or bucket: a HEAD does not say which).
+            NotFoundError: there is no such object (or bucket: a HEAD does not say which), or a delete marker.
         """
 
     def get(
-        self, key: str, *, offset_bytes: int = 0, length_bytes: int | None = None, if_match: str | None = None
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        offset_bytes: int = 0,
+        length_bytes: int | None = None,
+        if_match: str | None = None,
     ) -> AbstractAsyncContextManager[ObjectBody]:
         """Read an object or a range of it. Idempotent.
 
         Args:
             key: of the object.
+            version_id: the version to read; the latest where None.
             offset_bytes: first byte, within the object (0 is fine for an empty one).
             length_bytes: 1 or more; to the object's end where None, or where the range goes beyond it.
             if_match: the ETag the object must still have.
 
         Raises:
-            NotFoundError: there is no such object.
+            NotFoundError: there is no such object, or a delete marker.
             PreconditionError: the object's ETag is another.
+            ArchivedError: its bytes must be restored first.
             StoreError: the offset is beyond the object (416).
         """
 
-    async def tags(self, key: str) -> Mapping[str, str]:
-        """The tags of an object. Idempotent.
+    async def tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
+        """The tags of an object, or of one version of it. Idempotent.
 
         Raises:
-            NotFoundError: there is no such object.
+            NotFoundError: there is no such object, or a delete marker.
+        """
+
+    async def first_part_size(self, key: str, *, version_id: str | None = None) -> int | None:
+        """The size in bytes of the first part of an object that was uploaded in several. Idempotent.
+
+        Returns:
+            None where it was stored in one piece, or the store does not say.
+
+        Raises:
+            NotFoundError: there is no such object, or a delete marker.
         """
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Remove an object, or one version of it; none there is fine. Idempotent."""
+        """Remove an object, or one version of it; none there is fine.
+
+        Idempotent, but in a bucket with versions, where a call without one makes a delete marker each time.
+        """
+
+    async def versioning(self) -> Versioning:
+        """Whether the bucket keeps versions; `off` where the store knows none. Idempotent."""
+
+    def versions(
+        self, prefix: str = "", *, start_after: str = "", after_version: str = ""
+    ) -> AsyncGenerator[ListedVersion]:
+        """All versions and delete markers under a prefix, page by page as they are taken.
+
+        Ascending by their keys' UTF-8 bytes, those of a key newest first.
+
+        Idempotent: go on behind all versions of a key with `start_after`, behind one of them with both.
+
+        Args:
+            prefix: of the keys.
+            start_after: a key.
+            after_version: one of its versions, where the rest of them is wanted too. Go on behind a whole key
+                where you can: some stores tell only to the second how versions and delete markers follow.
+
+        Raises:
+            StoreError: the store knows no versions, or does not keep to that order.
+        """
+
+    async def common_prefixes(
+        self, prefix: str = "", *, delimiter: str = "/", start_after: str = ""
+    ) -> CommonPrefixes:
+        """The folders directly under a prefix and behind a key, as far as one page of a listing tells.
+
+        A page has 1,000 of them and of the objects beside them, at most. Idempotent.
+        """
+
+    async def request_restore(
+        self, key: str, *, days: int, tier: RestoreTier = "Standard", version_id: str | None = None
+    ) -> None:
+        """Ask for a readable copy of an archived object. Idempotent: one that is under way is fine.
+
+        Args:
+            key: of the object.
+            days: how long the copy is kept, 1 or more.
+            tier: how quickly it is wanted, and at what price.
+            version_id: which version; the latest where None.
+
+        Raises:
+            NotFoundError: there is no such object.
+            StoreError: it is not archived, or the store knows no archive.
+        """
 
     def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """The objects under a prefix, ascending by their keys' UTF-8 bytes, page by page as they are taken.

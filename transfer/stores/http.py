@@ -11,7 +11,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -23,27 +22,15 @@ from yarl import URL
 from transfer.errors import StoreUnreachableError
 from transfer.stores.checksums import size_of
 from transfer.stores.contract import Buffers
+from transfer.stores.http_options import HttpOptions
 from transfer.stores.pacing import SLICE_BYTES, UNLIMITED, Pace
+
+__all__ = ["HttpOptions", "HttpTransport"]
 
 _MAX_HEADER_BYTES = 16 * 1024
 _SMALL_BYTES = 256 * 1024  # fits into the socket's buffer: a timer would cost more than the write
 _CLOSING_STEPS, _CLOSING_STEP_S = 50, 0.01
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpOptions:
-    """How connections are made and kept.
-
-    Attributes:
-        max_connections: at once; further requests wait for their turn.
-        connect_timeout_s: for one TCP and TLS handshake.
-        stall_timeout_s: without a byte sent or received; 60 s also bridges a store's own fail-over.
-    """
-
-    max_connections: int = 32
-    connect_timeout_s: float = 15.0
-    stall_timeout_s: float = 60.0
 
 
 class HttpTransport:

@@ -1,7 +1,7 @@
 """A bucket in memory: the contract in its plainest form, for tests and dry runs.
 
-It checks what S3 checks (sums, sizes of parts, preconditions) and makes the ETags S3 makes. It keeps
-everything in memory, makes no versions, and its clock is the one it is given.
+It checks what S3 checks (sums, sizes of parts, preconditions) and makes the ETags S3 makes. It keeps versions
+where it is told to (memory_history.py), knows archived objects, and its clock is the one it is given.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ from datetime import UTC, datetime
 
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
-from transfer.errors import ChecksumRejectedError, NotFoundError, PreconditionError, StoreError
-from transfer.stores.checksums import checksums_of, composite_etag, is_this_object
+from transfer.errors import ArchivedError, ChecksumRejectedError, NotFoundError, PreconditionError, StoreError
+from transfer.stores.checksums import checksums_of, composite_etag, encode, is_this_object, value_of
 from transfer.stores.contract import (
+    ARCHIVE_CLASSES,
     BegunUpload,
     Buffers,
     Capabilities,
     ChecksumKind,
     Checksums,
+    CommonPrefixes,
     ListedObject,
+    ListedVersion,
     ObjectBody,
     ObjectInfo,
     Part,
     PutResult,
+    RestoreTier,
     UploadInfo,
+    Versioning,
 )
+from transfer.stores.memory_body import MemoryBody
+from transfer.stores.memory_history import History, Kept
 
 _CAPABILITIES = Capabilities(ChecksumKind.CRC64NVME, full_object=True, if_none_match=True)
-_PIECE_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    info: ObjectInfo
-    data: bytes
+_CRCS = (ChecksumKind.CRC64NVME, ChecksumKind.CRC32C)
 
 
 @dataclass(slots=True)
@@ -49,14 +50,23 @@ class _Upload:
 
 
 class MemoryStore:
-    """One bucket in memory; keeps the contract of `stores.contract.Store`."""
+    """One bucket in memory; keeps the contract of `stores.contract.Store`.
+
+    Attributes:
+        mode: what becomes of versions from now on.
+    """
 
     def __init__(
-        self, *, limits: S3Limits = AWS_LIMITS, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        *,
+        limits: S3Limits = AWS_LIMITS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        versioning: Versioning = "off",
     ) -> None:
+        self.mode: Versioning = versioning
         self._limits = limits
         self._now = now
-        self._objects: dict[str, _Object] = {}
+        self._objects = History()
         self._uploads: dict[str, _Upload] = {}
         self._uploads_made = 0
 
@@ -73,51 +83,93 @@ class MemoryStore:
         data = _taken(body, checksums, key)
         return self._keep(key, data, _md5(data), checksums, metadata, if_none_match=if_none_match)
 
-    async def head(self, key: str) -> ObjectInfo:
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `Store.head`."""
-        info = self._object(key).info
+        info = self._objects.find(key, version_id).info
         return replace(info, metadata=replace(info.metadata, tags={}))
 
     @asynccontextmanager
     async def get(
-        self, key: str, *, offset_bytes: int = 0, length_bytes: int | None = None, if_match: str | None = None
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        offset_bytes: int = 0,
+        length_bytes: int | None = None,
+        if_match: str | None = None,
     ) -> AsyncIterator[ObjectBody]:
         """See `Store.get`."""
-        found = self._object(key)
+        found = self._objects.find(key, version_id)
         if if_match and found.info.etag != if_match:
             raise _changed(key)
+        if found.info.archived:
+            raise ArchivedError(f"memory object {key!r} is archived", status=403, code="InvalidObjectState")
         if offset_bytes and offset_bytes >= len(found.data):
             raise StoreError(
                 f"memory object {key!r} ends before {offset_bytes}", status=416, code="InvalidRange"
             )
         end = None if length_bytes is None else offset_bytes + length_bytes
-        yield _MemoryBody(found.info, found.data[offset_bytes:end])
+        info = found.info
+        if offset_bytes or end is not None:
+            info = replace(info, crc64nvme=None, crc32c=None, checksums={})
+        yield MemoryBody(info, found.data[offset_bytes:end])
 
-    async def tags(self, key: str) -> Mapping[str, str]:
+    async def tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """See `Store.tags`."""
-        return self._object(key).info.metadata.tags
+        return self._objects.find(key, version_id).info.metadata.tags
+
+    async def first_part_size(self, key: str, *, version_id: str | None = None) -> int | None:
+        """See `Store.first_part_size`."""
+        return self._objects.find(key, version_id).first_part_bytes
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """See `Store.delete`; there are no versions."""
-        if version_id is None:
-            self._objects.pop(key, None)
+        """See `Store.delete`."""
+        if version_id is not None or self.mode == "off":
+            self._objects.remove(key, version_id)
+        else:
+            marker = ObjectInfo(key, 0, "", self._now(), None, NO_METADATA)
+            self._objects.add(Kept(marker, b"", marker=True), self.mode)
 
     async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
-        for key in sorted(self._objects, key=str.encode):
-            if key.startswith(prefix) and key.encode() > start_after.encode() and key in self._objects:
-                info = self._objects[key].info
-                storage_class = info.metadata.storage_class or "STANDARD"
-                yield ListedObject(key, info.size_bytes, info.etag, info.last_modified, storage_class)
+        for item in self._objects.objects(prefix, start_after):
+            yield item
+
+    async def versioning(self) -> Versioning:
+        """See `Store.versioning`."""
+        return self.mode
+
+    async def versions(
+        self, prefix: str = "", *, start_after: str = "", after_version: str = ""
+    ) -> AsyncGenerator[ListedVersion]:
+        """See `Store.versions`."""
+        for item in self._objects.versions(prefix, start_after, after_version):
+            yield item
+
+    async def common_prefixes(
+        self, prefix: str = "", *, delimiter: str = "/", start_after: str = ""
+    ) -> CommonPrefixes:
+        """See `Store.common_prefixes`."""
+        return self._objects.common_prefixes(prefix, delimiter, start_after)
+
+    async def request_restore(
+        self, key: str, *, days: int, tier: RestoreTier = "Standard", version_id: str | None = None
+    ) -> None:
+        """See `Store.request_restore`; `complete_restores` brings the copy."""
+        self._objects.ask_restore(key, version_id)
+
+    def complete_restores(self) -> None:
+        """What was asked for with `request_restore` can be read from now on."""
+        self._objects.complete_restores()
 
     async def copy(self, source_key: str, key: str, *, if_match: str | None = None) -> PutResult:
         """See `Store.copy`."""
-        source = self._object(source_key)
+        source = self._objects.find(source_key, None)
         if if_match and source.info.etag != if_match:
             raise _changed(source_key)
         info = replace(source.info, key=key, last_modified=self._now())
-        self._objects[key] = _Object(info, source.data)
-        return PutResult(info.etag, None, ChecksumKind.NONE)
+        version_id = self._objects.add(Kept(info, source.data), self.mode)
+        return PutResult(info.etag, version_id, ChecksumKind.NONE)
 
     async def create_upload(self, key: str, *, metadata: ObjectMetadata = NO_METADATA) -> BegunUpload:
         """See `Store.create_upload`."""
@@ -150,9 +202,9 @@ class MemoryStore:
         if_none_match: bool = False,
     ) -> PutResult:
         """See `Store.complete_upload`."""
-        before = self._objects.get(key)
+        before = self._objects.latest(key)
         if upload_id not in self._uploads and before and is_this_object(before.info, checksums, parts):
-            return PutResult(before.info.etag, None, ChecksumKind.CRC64NVME)
+            return PutResult(before.info.etag, before.info.version_id, ChecksumKind.CRC64NVME)
         upload = self._upload(key, upload_id)
         data = _taken(
             [self._part_data(upload, part, last=part is parts[-1]) for part in parts], checksums, key
@@ -160,7 +212,10 @@ class MemoryStore:
         etag = composite_etag(parts)
         if etag is None:
             raise StoreError(f"memory upload of {key!r}: a part has no ETag", status=400, code="InvalidPart")
-        kept = self._keep(key, data, etag, checksums, upload.metadata, if_none_match=if_none_match)
+        first = parts[0].size_bytes if len(parts) > 1 else None
+        kept = self._keep(
+            key, data, etag, checksums, upload.metadata, if_none_match=if_none_match, first_part_bytes=first
+        )
         del self._uploads[upload_id]
         return kept
 
@@ -189,11 +244,6 @@ class MemoryStore:
     async def aclose(self) -> None:
         """See `Store.aclose`; the objects stay."""
 
-    def _object(self, key: str) -> _Object:
-        if key not in self._objects:
-            raise NotFoundError(f"there is no memory object {key!r}", status=404, code="NoSuchKey")
-        return self._objects[key]
-
     def _upload(self, key: str, upload_id: str) -> _Upload:
         upload = self._uploads.get(upload_id)
         if upload is None or upload.key != key:
@@ -217,24 +267,17 @@ class MemoryStore:
         metadata: ObjectMetadata,
         *,
         if_none_match: bool,
+        first_part_bytes: int | None = None,
     ) -> PutResult:
-        if if_none_match and key in self._objects:
+        if if_none_match and self._objects.latest(key):
             raise _changed(key)
+        told = {kind.value: encode(value_of(sums, kind), kind) for kind in _CRCS}
         info = ObjectInfo(
-            key, len(data), etag, self._now(), None, metadata, crc64nvme=sums.crc64nvme, crc32c=sums.crc32c
-        )
-        self._objects[key] = _Object(info, data)
-        return PutResult(etag, None, ChecksumKind.CRC64NVME)
-
-
-class _MemoryBody:
-    def __init__(self, info: ObjectInfo, data: bytes) -> None:
-        self.info = replace(info, metadata=replace(info.metadata, tags={}))
-        self._data = data
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for offset in range(0, len(self._data), _PIECE_BYTES):
-            yield self._data[offset : offset + _PIECE_BYTES]
+            key, len(data), etag, self._now(), None, metadata, sums.crc64nvme, sums.crc32c, told,
+            archived=metadata.storage_class in ARCHIVE_CLASSES, tag_count=len(metadata.tags) or None,
+        )  # fmt: skip
+        version_id = self._objects.add(Kept(info, data, first_part_bytes=first_part_bytes), self.mode)
+        return PutResult(etag, version_id, ChecksumKind.CRC64NVME)
 
 
 def _taken(body: Buffers, checksums: Checksums, key: str) -> bytes:

@@ -10,17 +10,22 @@ profile's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.core.s3_uri import check_bucket, is_s3_uri, parse_s3_uri
 from transfer.stores.contract import Store
 from transfer.stores.credentials import AwsChain, CredentialSource, FixedCredentials
+from transfer.stores.download import DownloadTransport
 from transfer.stores.endpoint import resolve_endpoint
-from transfer.stores.http import HttpOptions, HttpTransport
+from transfer.stores.http_options import HttpOptions
 from transfer.stores.pacing import Pace
 from transfer.stores.retrying import RetryingStore, RetryPolicy
 from transfer.stores.s3 import S3Store
 from transfer.stores.s3_connection import S3Connection
+
+if TYPE_CHECKING:
+    from transfer.stores.http import HttpTransport
 
 Rate = Callable[[], float | None]
 
@@ -55,6 +60,7 @@ async def open_store(
     limits: S3Limits = AWS_LIMITS,
     send_rate: Rate = no_limit,
     receive_rate: Rate = no_limit,
+    only_reads: bool = False,
     retry: RetryPolicy | None = None,
 ) -> Store:
     """Open a bucket; nothing is sent yet, `probe` makes the first contact.
@@ -69,6 +75,7 @@ async def open_store(
         limits: of the endpoint.
         send_rate: bytes a second for bodies going out; asked again and again, None for no limit.
         receive_rate: the same for bodies coming in.
+        only_reads: nothing will be written, and many objects are read: by a transport for that.
         retry: how often failed calls are tried again.
 
     Raises:
@@ -85,5 +92,11 @@ async def open_store(
     )
     credentials: CredentialSource = FixedCredentials(None) if no_sign_request else chain
     options = HttpOptions(max_connections=max_connections)
-    transport = HttpTransport(options, sent=Pace(send_rate), received=Pace(receive_rate))
+    received = Pace(receive_rate)
+    if only_reads:
+        transport = cast("HttpTransport", DownloadTransport(options, received=received))
+    else:
+        from transfer.stores.http import HttpTransport  # noqa: PLC0415  (start-up time: it loads aiohttp)
+
+        transport = HttpTransport(options, sent=Pace(send_rate), received=received)
     return RetryingStore(S3Store(S3Connection(endpoint, credentials, transport), limits), retry)

@@ -8,52 +8,36 @@ behind, of which the result tells; `list_uploads` finds it.
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
-from transfer.core.retry import backoff, is_transient, wait_s
 from transfer.errors import StoreError
 from transfer.stores.contract import (
     BegunUpload,
     Buffers,
     Capabilities,
     Checksums,
+    CommonPrefixes,
     ListedObject,
+    ListedVersion,
     ObjectBody,
     ObjectInfo,
     Part,
     PutResult,
+    RestoreTier,
     Store,
     UploadInfo,
+    Versioning,
 )
+from transfer.stores.patience import Patience, RetryPolicy
+from transfer.stores.whole import read_whole
+
+__all__ = ["RetryPolicy", "RetryingStore"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How often and how patiently.
-
-    Attributes:
-        retries: attempts after the first, of one call; of a listing or download, since it last made progress.
-        probe_retries: of the first contact with an endpoint, where a wrong address should be told soon.
-        base_s: ceiling of the first wait.
-        ceiling_s: of every wait.
-        random: numbers from 0 to 1.
-        sleep: waits that many seconds.
-    """
-
-    retries: int = 8
-    probe_retries: int = 2
-    base_s: float = 0.2
-    ceiling_s: float = 20.0
-    random: Callable[[], float] = random.random
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
 class RetryingStore:
@@ -80,42 +64,106 @@ class RetryingStore:
             )
         )
 
-    async def head(self, key: str) -> ObjectInfo:
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `Store.head`."""
-        return await self._again(lambda: self._store.head(key))
+        return await self._again(lambda: self._store.head(key, version_id=version_id))
 
     @asynccontextmanager
     async def get(
-        self, key: str, *, offset_bytes: int = 0, length_bytes: int | None = None, if_match: str | None = None
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        offset_bytes: int = 0,
+        length_bytes: int | None = None,
+        if_match: str | None = None,
     ) -> AsyncIterator[ObjectBody]:
         """See `Store.get`."""
         async with AsyncExitStack() as stack:
 
             async def open_at(offset: int, length: int | None, etag: str | None) -> ObjectBody:
                 await stack.aclose()
-                opened = self._store.get(key, offset_bytes=offset, length_bytes=length, if_match=etag)
+                opened = self._store.get(
+                    key, version_id=version_id, offset_bytes=offset, length_bytes=length, if_match=etag
+                )
                 return await stack.enter_async_context(opened)
 
             body = await self._again(lambda: open_at(offset_bytes, length_bytes, if_match))
             yield _ResumingBody(body, open_at, self._patience(), offset_bytes, length_bytes)
 
-    async def tags(self, key: str) -> Mapping[str, str]:
+    async def read_whole(
+        self, key: str, *, version_id: str | None, limit_bytes: int
+    ) -> tuple[ObjectInfo, bytes | None]:
+        """See `stores.whole.read_whole`; what broke off is read anew."""
+        return await self._again(
+            lambda: read_whole(self._store, key, version_id=version_id, limit_bytes=limit_bytes)
+        )
+
+    async def tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """See `Store.tags`."""
-        return await self._again(lambda: self._store.tags(key))
+        return await self._again(lambda: self._store.tags(key, version_id=version_id))
+
+    async def first_part_size(self, key: str, *, version_id: str | None = None) -> int | None:
+        """See `Store.first_part_size`."""
+        return await self._again(lambda: self._store.first_part_size(key, version_id=version_id))
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """See `Store.delete`."""
+        """See `Store.delete`; a lost answer may leave one delete marker more."""
         await self._again(lambda: self._store.delete(key, version_id=version_id))
+
+    async def versioning(self) -> Versioning:
+        """See `Store.versioning`."""
+        return await self._again(self._store.versioning)
+
+    async def common_prefixes(
+        self, prefix: str = "", *, delimiter: str = "/", start_after: str = ""
+    ) -> CommonPrefixes:
+        """See `Store.common_prefixes`."""
+        return await self._again(
+            lambda: self._store.common_prefixes(prefix, delimiter=delimiter, start_after=start_after)
+        )
+
+    async def request_restore(
+        self, key: str, *, days: int, tier: RestoreTier = "Standard", version_id: str | None = None
+    ) -> None:
+        """See `Store.request_restore`."""
+        await self._again(
+            lambda: self._store.request_restore(key, days=days, tier=tier, version_id=version_id)
+        )
+
+    async def versions(
+        self, prefix: str = "", *, start_after: str = "", after_version: str = ""
+    ) -> AsyncGenerator[ListedVersion]:
+        """See `Store.versions`; goes on at a whole key, and leaves out what was given of it before."""
+        patience = self._patience()
+        key, given = "", set[str]()
+        while True:
+            listing = self._store.versions(prefix, start_after=start_after, after_version=after_version)
+            try:
+                async with aclosing(listing):
+                    async for item in listing:
+                        if item.key != key:
+                            start_after, after_version = (key, "") if key else (start_after, after_version)
+                            key, given = item.key, set()
+                        if item.version_id not in given:
+                            patience.reset()
+                            given.add(item.version_id)
+                            yield item
+            except StoreError as error:
+                await patience.bear(error)
+            else:
+                return
 
     async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
         patience = self._patience()
         while True:
             try:
-                async for item in self._store.list(prefix, start_after=start_after):
-                    patience.reset()
-                    start_after = item.key
-                    yield item
+                async with aclosing(self._store.list(prefix, start_after=start_after)) as listing:
+                    async for item in listing:
+                        patience.reset()
+                        start_after = item.key
+                        yield item
             except StoreError as error:
                 await patience.bear(error)
             else:
@@ -184,7 +232,7 @@ class RetryingStore:
         await self._store.aclose()
 
     async def _again(self, call: Callable[[], Awaitable[T]], retries: int | None = None) -> T:
-        patience: _Patience | None = None
+        patience: Patience | None = None
         while True:
             try:
                 return await call()
@@ -192,31 +240,8 @@ class RetryingStore:
                 patience = patience or self._patience(retries)
                 await patience.bear(error)
 
-    def _patience(self, retries: int | None = None) -> _Patience:
-        return _Patience(self._policy, self._policy.retries if retries is None else retries)
-
-
-class _Patience:
-    """Waits after a failure, as long and as often as the policy says."""
-
-    def __init__(self, policy: RetryPolicy, retries: int) -> None:
-        self._policy = policy
-        self._retries = retries
-        self.reset()
-
-    def reset(self) -> None:
-        """Progress was made: begin anew."""
-        policy = self._policy
-        self._waits = backoff(
-            policy.random, retries=self._retries, base_s=policy.base_s, ceiling_s=policy.ceiling_s
-        )
-
-    async def bear(self, error: StoreError) -> None:
-        """Wait before the next attempt, or raise the error where there is to be none."""
-        wait = next(self._waits, None) if is_transient(error) else None
-        if wait is None:
-            raise error
-        await self._policy.sleep(wait_s(wait, error))
+    def _patience(self, retries: int | None = None) -> Patience:
+        return Patience(self._policy, self._policy.retries if retries is None else retries)
 
 
 class _ResumingBody:
@@ -226,7 +251,7 @@ class _ResumingBody:
         self,
         body: ObjectBody,
         open_at: Callable[[int, int | None, str | None], Awaitable[ObjectBody]],
-        patience: _Patience,
+        patience: Patience,
         offset_bytes: int,
         length_bytes: int | None,
     ) -> None:

@@ -1,7 +1,7 @@
 """An S3 bucket as a `Store`: each method of the contract as the request S3 wants for it.
 
 The sums of bodies are chosen by what `probe` found the endpoint to check (s3_integrity.py). Listings are
-fetched page by page as they are taken, and an endpoint that does not list in UTF-8 byte order is an error.
+fetched page by page as they are taken (s3_listing.py). A version that was asked for is the one that is given.
 `If-None-Match` is sent where it is wanted; as long as nobody knows whether the endpoint honours it, a HEAD
 goes first, which catches all but a race.
 """
@@ -9,11 +9,9 @@ goes first, which catches all but a race.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-
-from aiohttp import ClientResponse
 
 from transfer.core.object_metadata import NO_METADATA, ObjectMetadata, to_headers
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
@@ -24,31 +22,40 @@ from transfer.stores.contract import (
     Buffers,
     Capabilities,
     Checksums,
+    CommonPrefixes,
     ListedObject,
+    ListedVersion,
     ObjectBody,
     ObjectInfo,
     Part,
     PutResult,
+    RestoreTier,
     UploadInfo,
+    Versioning,
 )
 from transfer.stores.s3_answers import (
     etag_of,
-    listed_objects,
     listed_parts,
     listed_uploads,
-    object_info,
-    tag_set,
     version_id,
 )
-from transfer.stores.s3_body import S3Body, range_header
 from transfer.stores.s3_complete import complete_request
 from transfer.stores.s3_connection import Request, S3Connection
 from transfer.stores.s3_copy import copy_in_parts, copy_whole
 from transfer.stores.s3_errors import unreadable
 from transfer.stores.s3_integrity import check_body, upload_headers, verify_completed
+from transfer.stores.s3_listing import bucket_versioning, list_objects, list_prefixes, list_versions
 from transfer.stores.s3_pages import pages
 from transfer.stores.s3_probe import find_capabilities
-from transfer.stores.xml import XmlError
+from transfer.stores.s3_reading import (
+    open_object,
+    read_first_part_size,
+    read_head,
+    read_tags,
+    read_whole,
+    version_query,
+)
+from transfer.stores.s3_restore import request_restore
 
 _IF_NONE_MATCH = {"if-none-match": "*"}
 
@@ -98,54 +105,65 @@ class S3Store:
             check.verify(answer, etag, self._describe(request))
             return PutResult(etag, version_id(answer), kind)
 
-    async def head(self, key: str) -> ObjectInfo:
+    async def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See `Store.head`."""
-        request = Request("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"})
-        async with await self._connection.send(request) as response:
-            return self._info(request, response)
+        return await read_head(self._connection, key, version_id)
 
-    @asynccontextmanager
-    async def get(
-        self, key: str, *, offset_bytes: int = 0, length_bytes: int | None = None, if_match: str | None = None
-    ) -> AsyncIterator[ObjectBody]:
+    def get(
+        self,
+        key: str,
+        *,
+        version_id: str | None = None,
+        offset_bytes: int = 0,
+        length_bytes: int | None = None,
+        if_match: str | None = None,
+    ) -> AbstractAsyncContextManager[ObjectBody]:
         """See `Store.get`."""
-        headers = {"x-amz-checksum-mode": "ENABLED"} | range_header(offset_bytes, length_bytes)
-        if if_match:
-            headers["if-match"] = f'"{if_match}"'
-        request = Request("GET", key, headers=headers)
-        async with await self._connection.send(request) as response:
-            info = self._info(request, response)
-            if if_match and info.etag != if_match:
-                raise PreconditionError(f"{self._describe(request)}: the object was changed", status=412)
-            if "range" in headers and not response.headers.get("Content-Range", "").startswith(
-                f"bytes {offset_bytes}-"
-            ):  # the header tells more than the status: some stores answer ranges with 200
-                raise StoreError(f"{self._describe(request)}: the store does not give ranges")
-            yield S3Body(info, response, self._connection.transport)
+        return open_object(self._connection, key, version_id, offset_bytes, length_bytes, if_match)
 
-    async def tags(self, key: str) -> Mapping[str, str]:
+    async def read_whole(
+        self, key: str, *, version_id: str | None, limit_bytes: int
+    ) -> tuple[ObjectInfo, bytes | None]:
+        """See `stores.whole.read_whole`."""
+        return await read_whole(self._connection, key, version_id, limit_bytes)
+
+    async def tags(self, key: str, *, version_id: str | None = None) -> Mapping[str, str]:
         """See `Store.tags`."""
-        document, _ = await self._connection.ask(Request("GET", key, query=[("tagging", "")]))
-        return tag_set(document)
+        return await read_tags(self._connection, key, version_id)
+
+    async def first_part_size(self, key: str, *, version_id: str | None = None) -> int | None:
+        """See `Store.first_part_size`."""
+        return await read_first_part_size(self._connection, key, version_id)
 
     async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """See `Store.delete`."""
-        query = [("versionId", version_id)] if version_id else []
-        await self._remove(Request("DELETE", key, query=query))
+        await self._remove(Request("DELETE", key, version_query(version_id)))
 
-    async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
+    def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
-        query = {"list-type": "2", "encoding-type": "url", "prefix": prefix, "start-after": start_after}
-        last = start_after.encode()
-        async for page in pages(self._connection, query, {"NextContinuationToken": "continuation-token"}):
-            with self._readable("LIST", prefix):
-                objects = [*listed_objects(page)]
-            for item in objects:
-                here = item.key.encode()
-                if here <= last or not item.key.startswith(prefix):
-                    raise self._unordered(prefix, item.key)
-                last = here
-                yield item
+        return list_objects(self._connection, prefix, start_after)
+
+    async def versioning(self) -> Versioning:
+        """See `Store.versioning`."""
+        return await bucket_versioning(self._connection)
+
+    def versions(
+        self, prefix: str = "", *, start_after: str = "", after_version: str = ""
+    ) -> AsyncGenerator[ListedVersion]:
+        """See `Store.versions`."""
+        return list_versions(self._connection, prefix, start_after, after_version)
+
+    async def common_prefixes(
+        self, prefix: str = "", *, delimiter: str = "/", start_after: str = ""
+    ) -> CommonPrefixes:
+        """See `Store.common_prefixes`."""
+        return await list_prefixes(self._connection, prefix, delimiter, start_after)
+
+    async def request_restore(
+        self, key: str, *, days: int, tier: RestoreTier = "Standard", version_id: str | None = None
+    ) -> None:
+        """See `Store.request_restore`."""
+        await request_restore(self._connection, key, days=days, tier=tier, version_id=version_id)
 
     async def copy(self, source_key: str, key: str, *, if_match: str | None = None) -> PutResult:
         """See `Store.copy`."""
@@ -209,21 +227,18 @@ class S3Store:
 
     async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[Part]:
         """See `Store.list_parts`."""
-        markers = {"NextPartNumberMarker": "part-number-marker"}
-        async for page in pages(self._connection, {"uploadId": upload_id}, markers, key=key):
-            with self._readable("LIST PARTS", key):
-                parts = [*listed_parts(page)]
-            for part in parts:
+        query, markers = {"uploadId": upload_id}, {"NextPartNumberMarker": "part-number-marker"}
+        async for page in pages(self._connection, query, markers, listed_parts, key=key):
+            for part in page:
                 yield part
 
     async def list_uploads(self, prefix: str = "") -> AsyncIterator[UploadInfo]:
         """See `Store.list_uploads`."""
         query = {"uploads": "", "encoding-type": "url", "prefix": prefix}
         markers = {"NextKeyMarker": "key-marker", "NextUploadIdMarker": "upload-id-marker"}
-        async for page in pages(self._connection, query, markers):
-            with self._readable("LIST UPLOADS", prefix):
-                uploads = [*listed_uploads(page)]
-            for upload in uploads:
+        root = "ListMultipartUploadsResult"
+        async for page in pages(self._connection, query, markers, listed_uploads, root=root):
+            for upload in page:
                 yield upload
 
     async def aclose(self) -> None:
@@ -275,21 +290,3 @@ class S3Store:
         if not is_this_object(info, checksums, parts):
             raise missing
         return PutResult(info.etag, info.version_id, (await self.probe()).checksum)
-
-    def _info(self, request: Request, response: ClientResponse) -> ObjectInfo:
-        with self._readable(request.method, request.key):
-            return object_info(request.key, response.headers)
-
-    @contextmanager
-    def _readable(self, method: str, key: str) -> Iterator[None]:
-        try:
-            yield
-        except (XmlError, UnicodeError) as error:
-            endpoint = self._connection.endpoint
-            raise unreadable(f"{method} s3://{self._bucket}/{key}", endpoint, error) from None
-
-    def _unordered(self, prefix: str, key: str) -> StoreError:
-        return StoreError(
-            f"{self._connection.endpoint} lists s3://{self._bucket}/{prefix} out of order, at {key!r}",
-            remedy="it does not list in UTF-8 byte order, as S3 does; use another endpoint for this bucket",
-        )

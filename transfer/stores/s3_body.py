@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-
-from aiohttp import ClientResponse
+from typing import TYPE_CHECKING
 
 from transfer.stores.contract import ObjectInfo
-from transfer.stores.http import HttpTransport
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+    from transfer.stores.http import HttpTransport
 
 
 def range_header(offset_bytes: int, length_bytes: int | None) -> dict[str, str]:

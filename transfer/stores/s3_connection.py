@@ -12,8 +12,8 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from aiohttp import ClientResponse
 from msgspec import Struct
 
 from transfer.core import sigv4
@@ -23,9 +23,13 @@ from transfer.stores.concealing import Concealer
 from transfer.stores.contract import Buffers
 from transfer.stores.credentials import CredentialSource
 from transfer.stores.endpoint import Endpoint
-from transfer.stores.http import HttpTransport
 from transfer.stores.s3_errors import Answer, error_code, to_error, unreadable
 from transfer.stores.xml import MAX_DOCUMENT_BYTES, Element, XmlError, parse
+
+if TYPE_CHECKING:  # which transport it is, and what that needs, is for whoever opens a store
+    from aiohttp import ClientResponse
+
+    from transfer.stores.http import HttpTransport
 
 MAX_ERROR_BYTES = 64 * 1024
 _SMALL_BYTES = 256 * 1024  # below it a digest is quicker than a change of threads

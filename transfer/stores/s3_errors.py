@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from transfer.core.retry import Verdict, classify, parse_retry_after
 from transfer.errors import (
     AccessError,
+    ArchivedError,
     BusyError,
     ChecksumRejectedError,
     NotFoundError,
@@ -69,9 +70,13 @@ def to_error(answer: Answer, endpoint: Endpoint, doing: str) -> TransferError:
     code, status = document.value("Code"), answer.status
     said = _clip(" ".join(filter(None, (str(status), code, document.value("Message")))))
     what = f"{doing} at {endpoint}: {said}"
+    if code == "InvalidObjectState":
+        return ArchivedError(
+            what, remedy="the object is archived: have it restored first", status=status, code=code
+        )
     if status in {401, 403} or code in _ACCESS_CODES:
         default = "check --aws-profile, and that its policy allows this in the bucket"
-        return AccessError(what, remedy=_ACCESS_REMEDIES.get(code, default))
+        return AccessError(what, remedy=_ACCESS_REMEDIES.get(code, default), code=code or str(status))
     if code in _CHECKSUM_CODES:
         return ChecksumRejectedError(
             what,
@@ -79,7 +84,8 @@ def to_error(answer: Answer, endpoint: Endpoint, doing: str) -> TransferError:
             status=status,
             code=code,
         )
-    if status == 404 or code in {"NoSuchBucket", "NoSuchKey", "NoSuchUpload"}:
+    deleted = status == 405 and _header(answer, "x-amz-delete-marker") == "true"
+    if status == 404 or deleted or code in {"NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NoSuchVersion"}:
         return NotFoundError(what, remedy=_missing_remedy(code, endpoint), status=status, code=code)
     if status in {409, 412} or code in {"PreconditionFailed", "ConditionalRequestConflict"}:
         return PreconditionError(what, remedy="another object is there already", status=status, code=code)
@@ -98,6 +104,8 @@ def _other_error(answer: Answer, document: Element, what: str, endpoint: Endpoin
             retry_after_s=parse_retry_after(_header(answer, "Retry-After")),
         )
     remedy = ""
+    if status == 501:
+        remedy = "the store does not know this request: do without it, or use another endpoint"
     if verdict is Verdict.OTHER_REGION:
         region = _clip(_header(answer, "x-amz-bucket-region") or document.value("Region"))
         where = f"the bucket is in region {region}: say --region {region}" if region else "say --region"
