@@ -49,7 +49,7 @@ def fill(source: Path, kind: str) -> None:
             (source / f"{number:04}").write_bytes(os.urandom(CHUNK - 512))
     else:
         for number in range(6):
-            large_file(os.fsencode(source / f"large {number}"), 4 * MIB, seed=number)
+            large_file(os.fsencode(source / f"large {number}"), 3 * MIB, seed=number)
 
 
 def deep(device: Path, key: Key) -> set[str]:

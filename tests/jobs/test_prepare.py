@@ -195,3 +195,20 @@ def test_an_interrupted_prepare_can_be_given_again(tmp_path: Path) -> None:
         else:
             prepare(str(place), parsed, "job")
         assert findings(place) == set()
+
+
+def test_several_devices_are_numbered_in_their_order(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in "abcd"]
+    for place in places:
+        place.mkdir()
+    profile = tmp_path / "tiny.toml"
+    profile.write_text(PROFILE)
+    told = ("--profile", profile, "--job", "set", "--ordinal", "3")
+    (places[3] / "not empty").write_bytes(b"")
+    assert run("prepare", *places, *told).code == 10
+    assert list(places[0].iterdir()) == []
+    (places[3] / "not empty").unlink()
+    done = run("prepare", *places, *told, "--copies", "2")
+    assert [made["device"]["ordinal"] for made in done.document["devices"]] == [3, 3, 4, 4]
+    assert run("prepare", *places[:3], *told, "--copies", "2").code == 2
+    assert run("prepare", places[0], places[0], *told).code == 2

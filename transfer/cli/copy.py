@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transfer.cli.console import Console
+from transfer.cli.filled import announce, conclude, document, needed, of_each_device
 from transfer.cli.options import (
     BwlimitOption,
+    CopiesOption,
     DryRunOption,
     ExcludeFromOption,
     ExcludeOption,
@@ -24,6 +26,7 @@ from transfer.cli.options import (
     MinSizeOption,
     NoProgressOption,
     QuietOption,
+    StripeOption,
     WhoOption,
     WorkersOption,
     check_who,
@@ -34,9 +37,7 @@ from transfer.cli.options import (
 from transfer.cli.state import state_directory
 
 if TYPE_CHECKING:
-    from transfer.jobs.copy.options import CopyResult
-
-_SHOWN_PROBLEMS = 20
+    from transfer.jobs.filling.result import FillResult
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,12 @@ def register(app: typer.Typer) -> None:
 
 def copy(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The folder whose content is copied.")],
-    device: Annotated[str, typer.Argument(metavar="DEVICE", help="A prepared device.")],
+    devices: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DEVICE...", help="Prepared devices of one job: where one is full, the next goes on."
+        ),
+    ],
     *,
     include: IncludeOption = None,
     include_from: IncludeFromOption = None,
@@ -64,6 +70,8 @@ def copy(
         bool, typer.Option("--one-file-system", "-x", help="Stay on the source's own file system.")
     ] = False,
     xattrs: Annotated[bool, typer.Option("--xattrs", help="Keep extended attributes too.")] = False,
+    copies: CopiesOption = 1,
+    stripe: StripeOption = False,
     bwlimit: BwlimitOption = None,
     workers: WorkersOption = None,
     level: LevelOption = None,
@@ -110,13 +118,15 @@ def copy(
             write_rate=(lambda: _rate(limit)) if limit is not None else None,
             state_directory=state_directory(),
             who=who,
+            copies=copies,
+            stripe=stripe,
         )
         with console.progress() as show, collecting_rarely():
             result = asyncio.run(
-                run(source, device, options, show, lambda found: _announce(console, found), worker)
+                run(source, devices, options, show, lambda found: announce(console, found), worker)
             )
-        console.result(_document(result, dry_run), _lines(result, dry_run))
-        return _conclude(console, result, device, dry_run)
+        console.result(document(result, dry_run), _lines(result, dry_run, len(devices)))
+        return conclude(console, result, devices, dry_run)
 
 
 def _rate(limit: Any) -> int | None:
@@ -126,73 +136,20 @@ def _rate(limit: Any) -> int | None:
     return rate
 
 
-def _announce(console: Console, found: CopyResult) -> None:
-    from transfer.core.paths import display
-
-    for name in found.deleted:
-        console.note(f"deleted {name}: it was never committed")
-    if found.resumed_after is not None:
-        where = f"behind {display(found.resumed_after)}" if found.resumed_after else "from the start"
-        console.note(f"found {found.packs_found} committed packs; run {found.run} goes on {where}")
-    elif found.packs_found:
-        console.note(
-            f"found {found.packs_found} committed packs; run {found.run} adds what is new or changed"
-        )
-
-
-def _document(result: CopyResult, dry_run: bool) -> dict[str, Any]:
-    from transfer.core.stream_rules import path_fields
-
-    hidden = {"problems", "resumed_after"}
-    document: dict[str, Any] = {"dry_run": dry_run}
-    document |= {name: value for name, value in vars(result).items() if name not in hidden}
-    if result.resumed_after is not None:
-        document["resumed_after"] = path_fields(result.resumed_after)
-    document["problems"] = [
-        path_fields(problem.path) | {"kind": problem.kind, "reason": problem.reason, "detail": problem.detail}
-        for problem in result.problems
-    ]
-    return document
-
-
-def _lines(result: CopyResult, dry_run: bool) -> list[str]:
+def _lines(result: FillResult, dry_run: bool, devices: int) -> list[str]:
     from transfer.core.sizes import format_duration, format_rate, format_size
 
     if dry_run:
         return [
             f"would copy {result.left_files:,} files, {format_size(result.left_bytes)} "
             f"({result.left_entries:,} entries to look at, "
-            f"{result.unchanged:,} files are on the device already)"
+            f"{result.unchanged:,} files are on the device already)",
+            *needed(result, devices),
         ]
     line = f"copied {result.entries:,} entries, {result.files:,} files, {format_size(result.bytes)}"
     if result.bytes and result.elapsed_s > 0:
         ratio = f"stored in {format_size(result.stored_bytes)}"
         rate = format_rate(result.bytes / result.elapsed_s)
         line += f", {ratio}, in {format_duration(result.elapsed_s)}, {rate}"
-    return [line] + ([f"{result.unchanged:,} files were on the device already"] if result.unchanged else [])
-
-
-def _conclude(console: Console, result: CopyResult, device: str, dry_run: bool) -> int:
-    """Say what was not done, and give the exit code for it."""
-    from transfer.core.paths import display
-    from transfer.core.sizes import format_size
-    from transfer.errors import DeviceFullError
-
-    for problem in result.problems[:_SHOWN_PROBLEMS]:
-        detail = f": {problem.detail}" if problem.detail else ""
-        console.warn(f"{problem.kind}: {display(problem.path)} ({problem.reason}{detail})")
-    counts = [
-        (result.failed, "failed"),
-        (result.changed, "changed while being read"),
-        (result.skipped, "skipped"),
-    ]
-    told = ", ".join(f"{count:,} {what}" for count, what in counts if count)
-    if told:
-        hint = "" if dry_run else f"; `transfer ls --problems {device}` lists them all"
-        console.warn(f"not copied as they should be: {told}{hint}")
-    if result.full:
-        raise DeviceFullError(
-            f"device {device} is full: {result.left_files:,} files, {format_size(result.left_bytes)} left",
-            remedy="seal it and continue on another device",
-        )
-    return 3 if result.is_partial else 0
+    known = [f"{result.unchanged:,} files were on the device already"] if result.unchanged else []
+    return [line, *of_each_device(result), *known]

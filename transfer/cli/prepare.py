@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ from transfer.errors import UsageError
 if TYPE_CHECKING:
     from transfer.core.unlock_code import UnlockCode
     from transfer.device.recipients import DestinationKey
+    from transfer.jobs.prepare import Prepared
 
 _ENCRYPTED = (
     "  encrypted: copy and seal on this host; when it is sealed, this host cannot read it any more",
@@ -38,14 +40,18 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    device: Annotated[
-        str, typer.Argument(metavar="DEVICE", help="An empty folder, or where an empty disk is mounted.")
+    devices: Annotated[
+        list[str],
+        typer.Argument(metavar="DEVICE...", help="Empty folders, or where empty disks are mounted."),
     ],
     *,
     profile: ProfileOption,
     job: Annotated[str, typer.Option("--job", metavar="NAME", help="What the shipment is called.")],
     ordinal: Annotated[
-        int, typer.Option("--ordinal", min=1, max=9999, help="Which device of the job this is.")
+        int, typer.Option("--ordinal", min=1, max=9999, help="Which device of the job the first is.")
+    ] = 1,
+    copies: Annotated[
+        int, typer.Option("--copies", min=1, max=8, metavar="N", help="N devices with one ordinal each.")
     ] = 1,
     capacity: Annotated[
         str | None,
@@ -71,8 +77,8 @@ def prepare(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make an empty folder or disk into a device of a job."""
-    from transfer.core.sizes import format_size, parse_size
+    """Make empty folders or disks into devices of a job, numbered in their order."""
+    from transfer.core.sizes import parse_size
     from transfer.device.profiles import load_profile
     from transfer.jobs.prepare import prepare as run
 
@@ -81,36 +87,62 @@ def prepare(
     capacity_bytes = parse_size(capacity, what="--capacity") if capacity is not None else None
     code = _new_code(recipient) if passphrase else None
     locked_for = code or _recipients(recipient)
-    made = run(
-        device,
-        load_profile(profile),
-        job,
-        ordinal=ordinal,
-        capacity_bytes=capacity_bytes,
-        locked_for=locked_for,
-        state_directory=state_directory(),
-        who=who,
-        dry_run=dry_run,
-    )
-    document = made.device.document
-    verb = "would prepare" if dry_run else "prepared"
-    room = format_size(made.usable_bytes)
-    summary: dict[str, object] = {
-        "prepared": not dry_run,
-        "device": document,
-        "free_bytes": made.free_bytes,
-        "usable_bytes": made.usable_bytes,
-    }
-    lines = [
-        f"{verb} {device} as device {document.ordinal} of job {document.job}",
-        f"  id {document.device_id}, profile {document.profile}, room for {room}",
-    ]
+    _check_places(devices, copies)
+
+    def make(number: int, *, dry_run: bool) -> Prepared:
+        return run(
+            devices[number],
+            load_profile(profile),
+            job,
+            ordinal=ordinal + number // copies,
+            capacity_bytes=capacity_bytes,
+            locked_for=locked_for,
+            state_directory=state_directory(),
+            who=who,
+            dry_run=dry_run,
+        )
+
+    if len(devices) > 1 and not dry_run:  # one that cannot be prepared is better found before the first is
+        for number in range(len(devices)):
+            make(number, dry_run=True)
+    every = [make(number, dry_run=dry_run) for number in range(len(devices))]
+    lines = [line for made in every for line in _lines(made, dry_run)]
+    summary: dict[str, object] = {"prepared": not dry_run, **_summary(every[0])}
+    if len(every) > 1:
+        summary = {"prepared": not dry_run, "devices": [_summary(made) for made in every]}
     if locked_for:
         lines += _ENCRYPTED
     if code is not None and not dry_run:
         summary["unlock_code"] = code.text
         lines += [*_CODE, "", f"    {code.text}", ""]
     console.result(summary, lines)
+
+
+def _check_places(devices: list[str], copies: int) -> None:
+    if len({os.path.realpath(device) for device in devices}) < len(devices):
+        raise UsageError("a device is named twice", remedy="name each place once")
+    if len(devices) % copies:
+        what = f"{len(devices)} devices cannot be put together as {copies} copies each"
+        raise UsageError(what, remedy="name as many devices as --copies says, or a multiple of it")
+
+
+def _summary(made: Prepared) -> dict[str, object]:
+    return {
+        "device": made.device.document,
+        "free_bytes": made.free_bytes,
+        "usable_bytes": made.usable_bytes,
+    }
+
+
+def _lines(made: Prepared, dry_run: bool) -> list[str]:
+    from transfer.core.sizes import format_size
+
+    document = made.device.document
+    return [
+        f"{'would prepare' if dry_run else 'prepared'} {made.device.root} as device {document.ordinal} "
+        f"of job {document.job}",
+        f"  id {document.device_id}, profile {document.profile}, room for {format_size(made.usable_bytes)}",
+    ]
 
 
 def _new_code(recipients: list[str] | None) -> UnlockCode:

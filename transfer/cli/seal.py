@@ -71,6 +71,8 @@ def seal(
     ]
     if signer is not None:
         lines.append(f"  {'to be signed' if dry_run else 'signed'} by {signer.public.fingerprint}")
+    if document.devices:
+        lines.append(f"  it is the last of the {len(document.devices)} devices of job {document.job}")
     if sealed.custody is not None:
         lines.append(f"  its custody log ends with entry {sealed.custody.number}, {sealed.custody.blake3}")
     if sealed.is_encrypted and not dry_run:
@@ -90,6 +92,7 @@ def seal(
         "complete": document.complete,
         "packs": len(document.packs),
         "totals": totals,
+        "devices": document.devices or [],
     }
     console.result(summary, lines)
 

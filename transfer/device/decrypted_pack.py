@@ -60,6 +60,7 @@ class DecryptedSource(PackSource):
 
     def go_to(self, offset: int) -> None:
         """As `PackSource` says."""
+        self._is_in_order = False
         self._index, self._skip = divmod(offset, CHUNK_BYTES)
         self.stored_offset = self._head_bytes + self._index * STORED_CHUNK_BYTES
         self._ahead = memoryview(b"")

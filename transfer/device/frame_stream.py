@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from transfer.core.records import Entry, Failed, Frame, Header, Removed, Skipped
+from transfer.core.records import DeleteMarker, Entry, Failed, Frame, Header, Removed, Skipped
 from transfer.core.stream_rules import StreamRules
 from transfer.device.device import Device
 from transfer.device.disk import device_errors
@@ -24,6 +24,8 @@ from transfer.formats.segment import read_records
 MAX_GROUP_RECORDS = 140_000
 """More members than that, of a header block each, no B frame can hold (FORMAT.md §7)."""
 MAX_LOOSE_RECORDS = 1_000
+MAX_MARKERS = 100_000
+"""Delete markers behind each other that may stand between two members of one frame (FORMAT.md §10)."""
 
 
 _FRAMELESS = (Removed, Failed, Skipped)
@@ -34,7 +36,8 @@ class FrameGroup:
     """A frame and the records of what it holds, in order.
 
     With `frame` None: some of the records that need none, in order among themselves; they come before or
-    behind the frame that they stand beside, there may be any number of them.
+    behind the frame that they stand beside, there may be any number of them. Delete markers stand in order
+    among the records of frames; very many of them behind each other come in groups without a frame.
 
     Attributes:
         positions: of each record in its segment: how many records stand before it.
@@ -56,14 +59,23 @@ def frame_groups(device: Device, sequence: int, rules: StreamRules) -> Iterator[
         DeviceError: it cannot be read.
     """
     group, loose = FrameGroup(sequence, -1, None), FrameGroup(sequence, -1, None)
-    position = 0
+    position = markers = 0
     for accepted in _records(device, sequence, rules):
         if isinstance(accepted, Frame):
             if group.frame is not None or group.records:
                 yield group
             group = FrameGroup(sequence, rules.frame_index, accepted)
-            position += 1
+            position, markers = position + 1, 0
             continue
+        if isinstance(accepted[0], DeleteMarker):
+            markers += 1
+            if markers > MAX_MARKERS:
+                yield group
+                group, markers = FrameGroup(sequence, rules.frame_index, None), 1
+        elif not isinstance(accepted[0], _FRAMELESS):
+            if group.frame is None and markers:  # without them: the end of a large file, before any frame
+                raise FormatError(f"frame {group.index} has more than {MAX_MARKERS} delete markers in it")
+            markers = 0
         _add(loose if isinstance(accepted[0], _FRAMELESS) else group, accepted, position)
         position += len(accepted)
         if len(loose.records) == MAX_LOOSE_RECORDS:
@@ -87,7 +99,7 @@ def _records(device: Device, sequence: int, rules: StreamRules) -> Iterator[Fram
 
 
 def _add(group: FrameGroup, records: Sequence[Entry], position: int) -> None:
-    if len(group.records) + len(records) > MAX_GROUP_RECORDS:
+    if len(group.records) + len(records) > MAX_GROUP_RECORDS + MAX_MARKERS:
         raise FormatError(f"frame {group.index} has more than {MAX_GROUP_RECORDS} records")
     group.records += records
     group.positions += range(position, position + len(records))

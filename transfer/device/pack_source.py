@@ -26,6 +26,7 @@ class PackSource(ABC):
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._hasher = blake3()
+        self._is_in_order = True
         self.stored_offset = 0
         """How far the stored file was read; its size, once `take` gave less than was asked for."""
 
@@ -51,7 +52,8 @@ class PackSource(ABC):
         parts: Sequence[bytes] = []
         while size and (part := os.pread(self._descriptor, min(size, READ_BYTES), self.stored_offset)):
             parts = [*parts, part]
-            self._hasher.update(part)
+            if self._is_in_order:
+                self._hasher.update(part)
             self.stored_offset += len(part)
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -66,6 +68,7 @@ class PlainSource(PackSource):
 
     def go_to(self, offset: int) -> None:
         """As `PackSource` says."""
+        self._is_in_order = False
         self.stored_offset = offset
 
 

@@ -18,6 +18,7 @@ from transfer.formats.versioned import DocumentReader
 
 MAX_DEVICE_BYTES = 1 << 20
 MAX_SEAL_BYTES = 64 << 20
+MAX_SET_DEVICES = 10_000
 
 # "(?!\n)$" and not "$": that would let a line's end pass. Python and ECMA-262 read it alike.
 _JOB = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -95,12 +96,21 @@ class Totals(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     skipped: Number
 
 
+class SetDevice(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """One device of a job, as the seal of the last one lists it; `seal_blake3` where it was known."""
+
+    ordinal: Ordinal
+    device_id: Uuid
+    seal_blake3: Digest | UnsetType = UNSET
+
+
 class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """SEAL.json: everything on the device, with its digest.
 
     Attributes:
         totals: not told of an encrypted device, as they say what is in it.
         previous_seal: BLAKE3 of the seal before, from generation 2 on.
+        devices: all of the job by ordinal, this one included; told by the last of several.
     """
 
     format: Literal["transfer-seal"] = "transfer-seal"
@@ -117,6 +127,7 @@ class SealDocument(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True
     segments: list[SealedFile]
     totals: Totals | UnsetType = UNSET
     previous_seal: Digest | UnsetType = UNSET
+    devices: Annotated[list[SetDevice], Meta(min_length=1, max_length=MAX_SET_DEVICES)] | UnsetType = UNSET
 
 
 def check_job(job: str) -> None:

@@ -49,7 +49,7 @@ from transfer.device.layout import (
     SIGNATURE_NAME,
 )
 from transfer.device.lock import locked
-from transfer.device.writer import remove_reserve
+from transfer.device.reserve import remove_reserve
 from transfer.errors import DeviceError, IntegrityError
 from transfer.formats.custody import check_words
 from transfer.formats.erasure import ErasedPart, Erasure
@@ -149,8 +149,10 @@ def _check_certificate(device: Device, paper: Paper, seal_blake3: str | None) ->
         what = f"{paper.path} certifies another seal than that of {root}: it was filled and sealed anew"
         raise IntegrityError(what if seal_blake3 else f"device {root} is not sealed", remedy=_OTHER)
     if not told.complete:
+        older = told.older_versions or 0
         raise IntegrityError(
-            f"{paper.path} does not certify {told.not_certified:,} entries of {root}",
+            f"{paper.path} does not certify {told.not_certified + older:,} entries of {root}"
+            + (f", {older:,} of them older versions of objects" if older else ""),
             remedy="see to these entries and certify again, or say --without-certificate",
         )
     with open_entries(paper):

@@ -9,6 +9,7 @@ yet (`sign` adds that).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,14 @@ from transfer.device.layout import SEAL_NAME, sealed_names
 from transfer.device.lock import locked
 from transfer.device.manifest import Manifest, open_regular, segment_records
 from transfer.device.previous_seal import forget_previous, read_previous
+from transfer.device.reserve import remove_reserve
 from transfer.device.signature import remove_signature, write_signature
-from transfer.device.writer import remove_reserve
 from transfer.errors import DeviceError, IntegrityError
 from transfer.formats.custody import Head
-from transfer.formats.documents import SealDocument, SealedFile, Totals, encode
+from transfer.formats.documents import SealDocument, SealedFile, SetDevice, Totals, encode
 from transfer.formats.sshsig import SEAL_NAMESPACE
-from transfer.jobs.copy.resume import find_resume_point
+from transfer.jobs.filling.memory import SetMember, recall, remember
+from transfer.jobs.filling.resume import find_resume_point
 
 if TYPE_CHECKING:
     from transfer.device.signing_key import Signer
@@ -99,10 +101,14 @@ def seal(
                 remedy="give the same copy command again, or say --incomplete",
             )
         with device_errors(root):
-            document, totals = _document(device, point.manifest, complete=not point.is_open)
+            memory = recall(state_directory, device.document.job)
+            others = memory.last_of_all(device.document.device_id)
+            document, totals = _document(device, point.manifest, others, complete=not point.is_open)
             text = encode(document)
             if not dry_run:
                 _write(device, text, signer)
+                if memory.put_seal(device.document.device_id, blake3(text).hexdigest()):
+                    remember(state_directory, memory)
                 forget_resume_key(device, state_directory)
                 custody = append_entry(device.layout, "sealed", who=who, signer=signer)
     return Sealed(document, blake3(text).hexdigest(), totals, custody)
@@ -131,7 +137,9 @@ def forget_resume_key(device: Device, state_directory: str) -> None:
         destroy(state_directory, device.document.device_id)
 
 
-def _document(device: Device, manifest: Manifest, *, complete: bool) -> tuple[SealDocument, Totals]:
+def _document(
+    device: Device, manifest: Manifest, members: Sequence[SetMember], *, complete: bool
+) -> tuple[SealDocument, Totals]:
     layout, identity = device.layout, device.document
     others = [stored(layout.at(name), name) for name in sealed_names(layout)]
     packs = [_pack(device, header) for header in manifest.headers]
@@ -154,8 +162,16 @@ def _document(device: Device, manifest: Manifest, *, complete: bool) -> tuple[Se
         packs=packs,
         segments=segments,
         totals=UNSET if layout.is_encrypted else totals,
+        devices=[_listed(member) for member in members] or UNSET,
     )
     return document, totals
+
+
+def _listed(member: SetMember) -> SetDevice:
+    known = member.seal_blake3
+    return SetDevice(
+        ordinal=member.ordinal, device_id=member.device_id, seal_blake3=known if known else UNSET
+    )
 
 
 def _pack(device: Device, header: Header) -> SealedFile:

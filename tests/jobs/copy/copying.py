@@ -23,7 +23,8 @@ from transfer.device.device import open_device, take_inventory
 from transfer.device.manifest import read_manifest
 from transfer.formats.profile import parse_profile
 from transfer.jobs.copy.job import copy as run_copy
-from transfer.jobs.copy.options import CopyOptions, CopyResult
+from transfer.jobs.copy.options import CopyOptions
+from transfer.jobs.filling.result import FillResult
 from transfer.jobs.prepare import prepare
 from transfer.jobs.verify.job import verify
 
@@ -106,10 +107,10 @@ def copy(source: Path, device: Path, *options: str, prefix: Sequence[str] = ()) 
     return run("copy", source, device, "-q", "--workers", "1", *options, prefix=prefix)
 
 
-def copy_here(source: Path, device: Path, **options: Any) -> CopyResult:
+def copy_here(source: Path, device: Path, **options: Any) -> FillResult:
     """Run copy in this process, so that a test can have things happen at a chosen moment."""
     chosen = CopyOptions(**{"workers": 2, **options})
-    running = run_copy(os.fspath(source), os.fspath(device), chosen, lambda seen: None, lambda found: None)
+    running = run_copy(os.fspath(source), [os.fspath(device)], chosen, lambda seen: None, lambda found: None)
     return asyncio.run(running)
 
 

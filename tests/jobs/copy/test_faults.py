@@ -28,10 +28,11 @@ from tests.jobs.copy.faults import FailingDisk, failing_disk, lose_power
 from tests.simulators.trees import large_file
 from transfer.device.open_pack import Piece
 from transfer.errors import DeviceError
-from transfer.jobs.copy import engine
-from transfer.jobs.copy.options import CopyResult
+from transfer.jobs.copy import side
 from transfer.jobs.copy.packing import Packer
-from transfer.jobs.copy.work import Batch, Outcome, PackingOptions
+from transfer.jobs.copy.work import Batch, PackingOptions
+from transfer.jobs.filling.outcome import Outcome
+from transfer.jobs.filling.result import FillResult
 from transfer.jobs.seal import seal
 
 # Two chunks a pack: few calls show many packs.
@@ -56,7 +57,7 @@ class PoolHere:
 
 @pytest.fixture(autouse=True)
 def packing_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "WorkerPool", PoolHere)
+    monkeypatch.setattr(side, "WorkerPool", PoolHere)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def varied(source: Path) -> Path:
     return source
 
 
-def try_copy(source: Path, device: Path, disk: FailingDisk) -> CopyResult | None:
+def try_copy(source: Path, device: Path, disk: FailingDisk) -> FillResult | None:
     """Copy; None where the device failed."""
     try:
         return copy_here(source, device)
@@ -160,7 +161,7 @@ def stopping_at(monkeypatch: pytest.MonkeyPatch, pack: int, changes: Callable[[]
     """Let the device fail when pack `pack` was committed; then something happens to the source."""
     from transfer.device.writer import DeviceWriter
 
-    commit = DeviceWriter._commit
+    commit = DeviceWriter.commit
 
     def committing(self: DeviceWriter, *arguments: object, **options: object) -> None:
         commit(self, *arguments, **options)  # type: ignore[arg-type]
@@ -168,7 +169,7 @@ def stopping_at(monkeypatch: pytest.MonkeyPatch, pack: int, changes: Callable[[]
             changes()
             raise OSError(errno.EIO, "pulled")
 
-    monkeypatch.setattr(DeviceWriter, "_commit", committing)
+    monkeypatch.setattr(DeviceWriter, "commit", committing)
 
 
 def rewritten(path: Path) -> None:

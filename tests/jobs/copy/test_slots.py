@@ -20,7 +20,8 @@ from transfer.errors import TransferError
 from transfer.jobs.copy.packing import Packer
 from transfer.jobs.copy.pool import WorkerPool
 from transfer.jobs.copy.slots import NO_SLOT, Slots, WorkerSlots
-from transfer.jobs.copy.work import Batch, Outcome, PackingOptions, ReadFile
+from transfer.jobs.copy.work import Batch, PackingOptions, ReadFile
+from transfer.jobs.filling.outcome import Outcome
 
 CHUNK = 64 << 10
 NAMES = (b"a", b"b", b"c")

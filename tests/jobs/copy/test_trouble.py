@@ -25,7 +25,8 @@ from tests.simulators.trees import large_file
 from tests.tools import require_tool
 from transfer.jobs.copy import large, reading
 from transfer.jobs.copy.pool import WorkerPool
-from transfer.jobs.copy.work import Batch, Outcome
+from transfer.jobs.copy.work import Batch
+from transfer.jobs.filling.outcome import Outcome
 
 NOBODY = 65_534
 

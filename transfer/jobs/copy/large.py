@@ -18,12 +18,14 @@ from blake3 import blake3
 
 from transfer.core.records import Begin, File
 from transfer.core.stream_rules import path_fields
-from transfer.jobs.copy import large_pieces as pieces_of
 from transfer.jobs.copy import reading
 from transfer.jobs.copy.beneath import Beneath
-from transfer.jobs.copy.chunks import ChunkCoder, ChunkSums, RunningSums
-from transfer.jobs.copy.large_pieces import Pending, ResumedFile, ready
-from transfer.jobs.copy.work import LargeFile, Outcome, Problem
+from transfer.jobs.copy.walk import failure_reason
+from transfer.jobs.copy.work import LargeFile
+from transfer.jobs.filling import large_pieces as pieces_of
+from transfer.jobs.filling.chunks import ChunkCoder, ChunkSums, RunningSums
+from transfer.jobs.filling.large_pieces import ResumedFile
+from transfer.jobs.filling.outcome import CHANGED, XATTRS_OMITTED, Outcome, Pending, Problem, ready, value
 
 ATTEMPTS = 2
 
@@ -51,7 +53,7 @@ class LargeFileReader:
             if resumed is not None:
                 for piece in pieces_of.giving_up(resumed.begin, resumed.sums.bytes, self._coder.zeros):
                     yield ready(Outcome([piece]))
-            yield ready(pieces_of.failure(file, error))
+            yield ready(_failure(file, error))
             return
         try:
             if await self._is_known(file, descriptor):
@@ -140,7 +142,7 @@ class _Passage:
             yield pending
         if failure is not None:
             self.is_done = True
-            yield ready(pieces_of.failure(self._file, failure))
+            yield ready(_failure(self._file, failure))
 
     def _give_up(self, done_bytes: int) -> Iterator[Pending]:
         for piece in pieces_of.giving_up(self._begin, done_bytes, self._coder.zeros):
@@ -194,7 +196,7 @@ class _Passage:
         if self._is_sparse and await self._coder.in_reader(lambda: self._pass_hole(offset, size)):
             self._step(size)
             coded = self._coder.zeros.coded(size)
-            return lambda: self._finish_chunk(index, size, pieces_of.value(coded), taken=False)
+            return lambda: self._finish_chunk(index, size, value(coded), taken=False)
         buffer = await self._coder.buffer()
         try:
             content = memoryview(buffer)[:size]
@@ -267,12 +269,17 @@ class _Passage:
         record = make_record()
         outcome = Outcome([pieces_of.closing(record, self._coder.zeros)], files=1)
         if record.changed:
-            outcome.problems.append(Problem(self._path, "changed", "changed", reading.CHANGED))
+            outcome.problems.append(Problem(self._path, "changed", "changed", CHANGED))
         if record.xattrs_omitted:
-            outcome.problems.append(Problem(self._path, "xattrs", "xattrs-omitted", reading.XATTRS_OMITTED))
+            outcome.problems.append(Problem(self._path, "xattrs", "xattrs-omitted", XATTRS_OMITTED))
         if self._file.known_blake3:
             outcome.stored_anew.append(self._path)
         return outcome
+
+
+def _failure(file: LargeFile, error: OSError) -> Outcome:
+    detail = error.strerror or str(error)
+    return pieces_of.failure(file.path, failure_reason(error), detail, file.known_reason)
 
 
 _COPIED = ("mode", "mtime_ns", "uid", "gid", "user", "group", "xattrs", "xattrs_omitted", "size_bytes")

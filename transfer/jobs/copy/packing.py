@@ -46,9 +46,7 @@ from transfer.jobs.copy.walk import failure_reason
 from transfer.jobs.copy.work import (
     Batch,
     Order,
-    Outcome,
     PackingOptions,
-    Problem,
     PutDirectory,
     PutHardlink,
     PutProblem,
@@ -57,6 +55,7 @@ from transfer.jobs.copy.work import (
     ReadLink,
     Stat,
 )
+from transfer.jobs.filling.outcome import CHANGED, XATTRS_OMITTED, Outcome, Problem
 
 _ZEROS = bytes(BLOCK_BYTES)
 
@@ -170,7 +169,7 @@ class Packer:
         if order.known_blake3:
             self._outcome.stored_anew.append(path)
         if content.changed:
-            self._outcome.problems.append(Problem(path, "changed", "changed", reading.CHANGED))
+            self._outcome.problems.append(Problem(path, "changed", "changed", CHANGED))
         if content.xattrs_omitted:
             self._omitted(path)
 
@@ -224,7 +223,7 @@ class Packer:
         self._outcome.link_targets.append(order.target)
 
     def _omitted(self, path: bytes) -> None:
-        self._outcome.problems.append(Problem(path, "xattrs", "xattrs-omitted", reading.XATTRS_OMITTED))
+        self._outcome.problems.append(Problem(path, "xattrs", "xattrs-omitted", XATTRS_OMITTED))
 
     def _fail(self, path: bytes, order: Order, error: OSError) -> None:
         reason, detail = failure_reason(error), error.strerror or str(error)

@@ -21,9 +21,9 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 from transfer.core.paths import parent
-from transfer.core.records import Directory, File, Hardlink, Symlink
+from transfer.core.records import Directory, Entry, File, Hardlink, Symlink
+from transfer.jobs.copy.alike import metadata_of, name_of, room_of, same_stat, stat_of, trusted
 from transfer.jobs.copy.beneath import Beneath
-from transfer.jobs.copy.known import Known, OnDevice
 from transfer.jobs.copy.links import FirstName, LinkTable
 from transfer.jobs.copy.reading import mtime_of
 from transfer.jobs.copy.walk import Found, Kind
@@ -31,7 +31,6 @@ from transfer.jobs.copy.work import (
     Batch,
     LargeFile,
     Order,
-    Problem,
     PutDirectory,
     PutHardlink,
     PutProblem,
@@ -40,30 +39,29 @@ from transfer.jobs.copy.work import (
     ReadLink,
     Stat,
 )
+from transfer.jobs.filling.known import Known, OnDevice
+from transfer.jobs.filling.outcome import Problem
+from transfer.jobs.filling.work import Counts
 
 Work = Batch | LargeFile
 
 
 @dataclass(frozen=True)
 class PlanRules:
-    """How entries are compared, and how work is cut."""
+    """How entries are compared, and how work is cut.
+
+    Attributes:
+        hard_links: further names of a file become links; else each is stored whole.
+        leaves: what another device of the set has is left to that, even if it changed.
+    """
 
     small_limit_bytes: int
     batch_size_bytes: int
     batch_entries: int
     checksum: bool = False
     follow_links: bool = False
-
-
-@dataclass
-class PlanCounts:
-    """What the plan has found so far; grows while the walk goes on."""
-
-    entries: int = 0
-    files: int = 0
-    bytes: int = 0
-    unchanged: int = 0
-    is_complete: bool = False
+    hard_links: bool = True
+    leaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Plan:
         links: LinkTable,
         on_problem: Callable[[Problem], None],
     ) -> None:
-        self.counts = PlanCounts()
+        self.counts = Counts()
         self._source = source
         self._rules = rules
         self._known = known
@@ -101,10 +99,17 @@ class Plan:
         self._kept: list[_Folder] = []
         self._doubtful: _Folder | None = None
 
-    def work(self, found: Iterator[Found]) -> Generator[Work, None, None]:
-        """All work, in path order."""
+    def work(self, found: Iterator[Found], behind: bytes = b"") -> Generator[Work, None, None]:
+        """All work, in path order.
+
+        Args:
+            found: by the walk.
+            behind: another device has what is up to this path: folders that it is in are recorded here once
+                more, before what is new in them.
+        """
         with Beneath(self._source, follow_links=self._rules.follow_links) as folders:
             self._folders = folders
+            self._kept = list(self._folders_above(behind))
             for item in found:
                 if self._doubtful is not None:
                     yield from self._settle(self._doubtful, item)
@@ -117,18 +122,29 @@ class Plan:
             yield self._batch
         self.counts.is_complete = True
 
+    def _folders_above(self, path: bytes) -> Iterator[_Folder]:
+        end = path.find(b"/") + 1
+        while end:
+            try:
+                status = self._stat(parent(path[:end]), name_of(path[:end]).rstrip(b"/"))
+            except OSError:  # it is gone, and nothing new will be in it
+                return
+            if stat.S_ISDIR(status.st_mode):
+                yield _Folder(path[:end], stat_of(status))
+            end = path.find(b"/", end) + 1
+
     def _settle(self, folder: _Folder, next_item: Found | None) -> Iterator[Work]:
         """A folder that could not be listed before: when it can be now, a new record says so."""
         self._doubtful = None
         if next_item is None or next_item.path != folder.path:
-            yield from self._add(folder.path, PutDirectory(_name(folder.path), folder.status))
+            yield from self._add(folder.path, PutDirectory(name_of(folder.path), folder.status))
 
     def _replaced(self, gone: Iterator[OnDevice]) -> Iterator[Work]:
         """What the walk did not meet: void when the source has another type of thing there by now, else
         kept."""
         for known in gone:
             if self._is_replaced(known.path):
-                yield from self._add(known.path, PutRemoved(_name(known.path)))
+                yield from self._add(known.path, PutRemoved(name_of(known.path)))
 
     def _take(self, item: Found) -> Iterator[Work]:
         self.counts.entries += 1
@@ -138,6 +154,10 @@ class Plan:
         known, status = self._known.at(item.path), item.status
         if status is None:
             raise AssertionError("an entry without its stat")
+        if known.elsewhere is not None and self._is_elsewhere(item, status, known.elsewhere):
+            return
+        if known.elsewhere is not None and known.entry is None and self._rules.leaves:
+            return
         match item.kind:
             case Kind.FILE:
                 yield from self._file(item.path, status, known)
@@ -145,7 +165,23 @@ class Plan:
                 yield from self._directory(item.path, stat_of(status), known)
             case _:
                 if not self._is_same_symlink(item.path, status, known):
-                    yield from self._add(item.path, ReadLink(_name(item.path), stat_of(status)))
+                    yield from self._add(item.path, ReadLink(name_of(item.path), stat_of(status)))
+
+    def _is_elsewhere(self, item: Found, status: os.stat_result, entry: Entry) -> bool:
+        """Whether another device of the set has the entry as it is: it is not stored twice."""
+        match entry:
+            case File() | Hardlink() if item.kind is Kind.FILE and same_stat(entry, status):
+                is_whole = isinstance(entry, Hardlink) or not entry.changed
+                self.counts.files += is_whole
+                self.counts.unchanged += is_whole
+                return is_whole
+            case Symlink() if item.kind is Kind.SYMLINK:
+                return self._is_same_symlink(item.path, status, OnDevice(item.path, entry))
+            case Directory() if item.kind is Kind.DIRECTORY and metadata_of(entry) == stat_of(status):
+                self._drop_kept(item.path)
+                self._kept.append(_Folder(item.path, stat_of(status)))
+                return True
+        return False
 
     def _problem(self, item: Found, known: OnDevice) -> Iterator[Work]:
         is_skipped = item.kind is Kind.SKIPPED
@@ -153,14 +189,14 @@ class Plan:
             kind = "skipped" if is_skipped else "failed"
             self._on_problem(Problem(item.path, kind, item.reason, item.detail))
             return
-        order = PutProblem(_name(item.path), is_skipped, item.reason, item.detail)
+        order = PutProblem(name_of(item.path), is_skipped, item.reason, item.detail)
         yield from self._add(item.path, order)
 
     def _directory(self, path: bytes, status: Stat, known: OnDevice) -> Iterator[Work]:
         entry = known.entry
-        is_same = isinstance(entry, Directory) and _metadata(entry) == status
+        is_same = isinstance(entry, Directory) and metadata_of(entry) == status
         if not is_same or self._links.is_outdated(path):
-            yield from self._add(path, PutDirectory(_name(path), status))
+            yield from self._add(path, PutDirectory(name_of(path), status))
         elif known.trouble is not None:
             self._doubtful = _Folder(path, status)
         else:
@@ -172,7 +208,7 @@ class Plan:
         if known.trouble or not isinstance(entry, Symlink) or entry.mtime_ns != mtime_of(status):
             return False
         try:
-            target = os.readlink(_name(path), dir_fd=self._folders.folder(parent(path)))
+            target = os.readlink(name_of(path), dir_fd=self._folders.folder(parent(path)))
         except OSError:  # whoever reads it for the record meets it again
             return False
         return target == entry.target_bytes
@@ -180,11 +216,11 @@ class Plan:
     def _file(self, path: bytes, status: os.stat_result, known: OnDevice) -> Iterator[Work]:
         self.counts.files += 1
         first = self._first_name(status)
-        if first is not None:
+        if first is not None and not self._was_striped(known, status):
             yield from self._link(path, status, known, first)
             return
-        entry = _trusted(known, status)
-        is_same = entry is not None and not self._rules.checksum and _same_stat(entry, status)
+        entry = trusted(known, status)
+        is_same = entry is not None and not self._rules.checksum and same_stat(entry, status)
         if status.st_nlink > 1:
             is_new = entry is None or not (self._rules.checksum or is_same)
             name = FirstName(path, status.st_size, mtime_of(status), is_new)
@@ -205,25 +241,30 @@ class Plan:
         else:
             yield from self._record_folders(path)
         if status.st_size <= self._rules.small_limit_bytes:
-            yield from self._put(path, ReadFile(_name(path), known_blake3, known_reason), status.st_size)
+            yield from self._put(path, ReadFile(name_of(path), known_blake3, known_reason), status.st_size)
             return
         if self._batch.orders:
             yield self._cut()
-        yield LargeFile(path, known_blake3, known_reason)
+        yield LargeFile(path, room_of(status), known_reason, known_blake3)
 
     def _first_name(self, status: os.stat_result) -> FirstName | None:
         """The earlier path with this very content, for a file that has several names."""
-        if status.st_nlink == 1:
+        if status.st_nlink == 1 or not self._rules.hard_links:
             return None
         first = self._links.find(status.st_dev, status.st_ino)
         if first is None or (first.size_bytes, first.mtime_ns) != (status.st_size, mtime_of(status)):
             return None
         return None if self._links.is_unread(first.path) else first
 
+    def _was_striped(self, known: OnDevice, status: os.stat_result) -> bool:
+        """Whether a further name was stored as a file when several devices were filled at once."""
+        entry = trusted(known, status)
+        return self._rules.leaves and entry is not None and same_stat(entry, status)
+
     def _link(self, path: bytes, status: os.stat_result, known: OnDevice, first: FirstName) -> Iterator[Work]:
         entry = known.entry
         is_same = (
-            isinstance(entry, Hardlink) and entry.target_bytes == first.path and _same_stat(entry, status)
+            isinstance(entry, Hardlink) and entry.target_bytes == first.path and same_stat(entry, status)
         )
         is_outdated = self._links.is_stored_anew(first.path) or self._links.is_stale(path)
         if is_same and not (known.trouble or first.is_new or is_outdated):
@@ -231,7 +272,7 @@ class Plan:
             self.counts.unchanged += 1
             return
         order = PutHardlink(
-            _name(path), stat_of(status), status.st_size, first.path, status.st_ino, status.st_dev
+            name_of(path), stat_of(status), status.st_size, first.path, status.st_ino, status.st_dev
         )
         yield from self._add(path, order)
 
@@ -257,7 +298,7 @@ class Plan:
             if folder.is_passed:
                 self._links.touch(folder.path)
                 continue
-            yield from self._put(folder.path, PutDirectory(_name(folder.path), folder.status), 0)
+            yield from self._put(folder.path, PutDirectory(name_of(folder.path), folder.status), 0)
 
     def _drop_kept(self, path: bytes) -> None:
         """Forget the kept folders that `path` is not in: the walk is behind them."""
@@ -271,7 +312,7 @@ class Plan:
     def _is_replaced(self, path: bytes) -> bool:
         """Whether the source has something else at `path`, or a non-folder above it."""
         try:
-            status = self._stat(parent(path), _name(path).rstrip(b"/"))
+            status = self._stat(parent(path), name_of(path).rstrip(b"/"))
         except NotADirectoryError:
             return True
         except OSError:
@@ -284,30 +325,3 @@ class Plan:
             with contextlib.suppress(OSError):
                 return os.stat(name, dir_fd=here)
         return os.stat(name, dir_fd=here, follow_symlinks=False)
-
-
-def stat_of(status: os.stat_result) -> Stat:
-    """What the records keep of a stat."""
-    return status.st_mode & 0o7777, mtime_of(status), status.st_uid, status.st_gid
-
-
-def _name(path: bytes) -> bytes:
-    return path[len(parent(path)) :]
-
-
-def _trusted(known: OnDevice, status: os.stat_result) -> File | None:
-    """The file that the device has of a path, if it is worth comparing with: whole, and linked as it is
-    now."""
-    entry = known.entry
-    if not isinstance(entry, File) or entry.changed or known.trouble:
-        return None
-    # A hard link may name only what is recorded as having several names.
-    return entry if status.st_nlink == 1 or entry.inode is not None else None
-
-
-def _same_stat(entry: File | Hardlink, status: os.stat_result) -> bool:
-    return (entry.size_bytes, entry.mtime_ns) == (status.st_size, mtime_of(status))
-
-
-def _metadata(entry: Directory) -> Stat:
-    return entry.mode, entry.mtime_ns, entry.uid, entry.gid

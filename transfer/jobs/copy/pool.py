@@ -19,7 +19,8 @@ from transfer.errors import TransferError
 from transfer.formats.frames import FRAME_SLACK_BYTES
 from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.copy.slots import Slots
-from transfer.jobs.copy.work import Answer, Batch, Greeting, Outcome, PackingOptions, Task
+from transfer.jobs.copy.work import Answer, Batch, Greeting, PackingOptions, Task
+from transfer.jobs.filling.outcome import Outcome
 
 # Made before there are threads: msgspec (0.22) looks into a struct type when it first meets it, and crashes
 # the process when two threads do so at once.

@@ -22,25 +22,29 @@ _END_TIMEOUT_S = 5
 
 
 class WorkerProcess:
-    """A process that runs `transfer.jobs.copy.worker`.
+    """A process that runs a module's `main`.
 
     Args:
         slots: the memory that it shares with the agent.
+        module: of the worker.
+        inherits: descriptors that it has as well, by the same numbers.
 
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(
+        self, slots: Slots, module: str = "transfer.jobs.copy.worker", inherits: tuple[int, ...] = ()
+    ) -> None:
         self.slots = slots
         # A group of its own: a key pressed on the terminal interrupts the agent, which then decides.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _program()],
+            [sys.executable, "-P", "-c", _program(module)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             process_group=0,
-            pass_fds=[slots.descriptor] if slots.descriptor >= 0 else [],
+            pass_fds=[*inherits, slots.descriptor] if slots.descriptor >= 0 else inherits,
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("pipes were asked for")
@@ -66,6 +70,14 @@ class WorkerProcess:
         send(self._to, message)
         return receive(self._back)
 
+    def listen(self) -> bytearray | None:
+        """Wait for the next answer, where several were asked for; None when it ended."""
+        return receive(self._back)
+
+    def hang_up(self) -> None:
+        """Tell it nothing any more: it ends when it is done."""
+        self._to.close()
+
     def exit_code(self) -> int:
         """Of a process that has ended."""
         return self._process.wait()
@@ -87,11 +99,11 @@ class WorkerProcess:
 
 
 @contextlib.contextmanager
-def first_worker() -> Iterator[WorkerProcess | None]:
+def first_worker(module: str = "transfer.jobs.copy.worker") -> Iterator[WorkerProcess | None]:
     """A worker that gets ready meanwhile; None where none can be started, which whoever needs one tells."""
     with contextlib.closing(Slots()) as slots:
         try:
-            worker = WorkerProcess(slots)
+            worker = WorkerProcess(slots, module)
         except OSError:
             yield None
             return
@@ -101,9 +113,9 @@ def first_worker() -> Iterator[WorkerProcess | None]:
             worker.stop()
 
 
-def _program() -> str:
+def _program(module: str) -> str:
     """What a worker runs: from where this process takes its modules, never from the working directory."""
-    return f"import sys; sys.path[:] = {sys.path!r}; from transfer.jobs.copy.worker import main; main()"
+    return f"import sys; sys.path[:] = {sys.path!r}; from {module} import main; main()"
 
 
 def _widen(descriptor: int) -> None:

@@ -25,9 +25,6 @@ ATTEMPTS = 3
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | getattr(os, "O_NOATIME", 0)
 _MAX_TIME_NS = 2**63 - 1
 
-CHANGED = "it changed under every attempt to read it; kept as it was read last"
-XATTRS_OMITTED = "its extended attributes could not be kept"
-
 
 class ChangedTypeError(OSError):
     """The path is no regular file any more."""

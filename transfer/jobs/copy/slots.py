@@ -54,6 +54,14 @@ class Slots:
             yield self._memory[start : start + size]
             start += size
 
+    def put(self, content: bytes) -> int:
+        """Take a slot for something that a worker is to read; NO_SLOT where there is none, or no room in it."""
+        slot = self.take() if len(content) <= self.slot_bytes else NO_SLOT
+        if slot != NO_SLOT:
+            start = slot * self.slot_bytes
+            self._memory[start : start + len(content)] = content
+        return slot
+
     def give_back(self, slot: int) -> None:
         """Nobody reads it any more."""
         if slot != NO_SLOT:
@@ -92,3 +100,8 @@ class WorkerSlots:
             self._memory[start : start + len(content)] = content
             start += len(content)
         return True
+
+    def contents(self, slot: int, size: int) -> memoryview:
+        """What the agent put into a slot."""
+        start = slot * self._slot_bytes
+        return self._memory[start : start + size]

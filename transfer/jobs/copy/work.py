@@ -1,17 +1,19 @@
-"""What passes between plan, packers and writer: orders to read, and what came of them. It crosses pipes as
-MessagePack; frames wait in shared memory (`slots`), or are views of the message that brought them.
+"""What passes between plan and packers: orders to read. It crosses pipes as
+MessagePack; frames that come back wait in shared memory (`slots`), or are views of the message that brought
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 from msgspec import Struct
 
-from transfer.device.open_pack import Piece
-from transfer.jobs.copy.slots import NO_SLOT
+from transfer.jobs.filling.outcome import Outcome
+from transfer.jobs.filling.work import LargeEntry, Work
 
 Stat = tuple[int, int, int, int]
 """mode (type bits cut), mtime_ns, uid, gid."""
@@ -102,40 +104,26 @@ class Batch(Struct, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class LargeFile:
-    """A file that goes by chunks; `known_blake3` and `known_reason` as in ReadFile."""
+class LargeFile(LargeEntry):
+    """A file that goes by chunks; `known_blake3` as in ReadFile."""
 
-    path: bytes
     known_blake3: str = ""
-    known_reason: str = ""
 
 
-class Problem(Struct, frozen=True, array_like=True):
-    """What a person must be told about one path.
-
-    kind: skipped, failed, changed, xattrs, or again (recorded as failed; another pass will read it).
-    """
-
-    path: bytes
-    kind: str
-    reason: str
-    detail: str = ""
+def first_path(work: Work) -> bytes:
+    """The first path of a batch; that of a large file."""
+    if isinstance(work, LargeEntry):
+        return work.path
+    folder, orders = cast(Batch, work).groups[0]
+    return folder + orders[0].name
 
 
-class Outcome(Struct, array_like=True):
-    """What came of a batch or of a piece of a large file.
-
-    `link_targets` are the files that the hard links in it rely on; `stored_anew` files whose content is no
-    longer the one that was known. The frames lie in `slot` of the shared memory, which is to be given back.
-    """
-
-    pieces: list[Piece]
-    problems: list[Problem] = msgspec.field(default_factory=list)
-    files: int = 0
-    unchanged: int = 0
-    link_targets: list[bytes] = msgspec.field(default_factory=list)
-    stored_anew: list[bytes] = msgspec.field(default_factory=list)
-    slot: int = NO_SLOT
+def last_path(work: Work) -> bytes:
+    """The last path of a batch; that of a large file."""
+    if isinstance(work, LargeEntry):
+        return work.path
+    folder, orders = cast(Batch, work).groups[-1]
+    return folder + orders[-1].name
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from transfer.device.garbage import collecting_rarely
 from transfer.jobs.copy.messages import receive, send
 from transfer.jobs.copy.packing import Packer
 from transfer.jobs.copy.slots import WorkerSlots
-from transfer.jobs.copy.work import Answer, Greeting, Outcome, Task
+from transfer.jobs.copy.work import Answer, Greeting, Task
+from transfer.jobs.filling.outcome import Outcome
 
 _IN_SLOT = memoryview(b"")
 

@@ -74,9 +74,9 @@ class ZeroFrames:
 
 
 class ChunkCoder:
-    """One reading thread, `workers` computing threads, `workers` + 2 chunks at a time."""
+    """One reading thread, `workers` computing threads, `room` or else `workers` + 2 chunks at a time."""
 
-    def __init__(self, *, workers: int, chunk_size_bytes: int, level: int) -> None:
+    def __init__(self, *, workers: int, chunk_size_bytes: int, level: int, room: int = 0) -> None:
         self.chunk_size_bytes = chunk_size_bytes
         self.zeros = ZeroFrames(largest_bytes=chunk_size_bytes, level=level)
         self._level = level
@@ -84,7 +84,7 @@ class ChunkCoder:
         self._read = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read")
         self._compressors: list[FrameCompressor] = []
         self._buffers: list[bytearray] = []
-        self._room = asyncio.Semaphore(workers + 2)
+        self._room = asyncio.Semaphore(room or workers + 2)
 
     async def in_reader(self, function: Callable[[], Result]) -> Result:
         """Run a blocking call in the thread that reads the source."""

@@ -4,9 +4,8 @@ member that was given up (FORMAT.md §7, §10). Values in, pieces out; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from transfer.core.records import Begin, C, Chunk, Failed, File, H, P, Record, Void
 from transfer.core.stream_rules import path_fields
@@ -14,14 +13,10 @@ from transfer.device.open_pack import Piece
 from transfer.formats.frames import FrameCompressor
 from transfer.formats.segment import encode_line
 from transfer.formats.tar import padding_bytes, record_header
-from transfer.jobs.copy.chunks import ChunkSums, RunningSums, ZeroFrames
-from transfer.jobs.copy.walk import failure_reason
-from transfer.jobs.copy.work import LargeFile, Outcome, Problem
+from transfer.jobs.filling.chunks import ChunkSums, RunningSums, ZeroFrames
+from transfer.jobs.filling.outcome import Outcome, Problem
 
-Value = TypeVar("Value")
-
-Pending = Callable[[], Awaitable[Outcome]]
-"""An outcome on its way. Whoever takes it awaits one after the other, in order."""
+_MOST_HEADERS_BYTES = 64 << 10
 
 
 @dataclass
@@ -31,16 +26,6 @@ class ResumedFile:
     begin: Begin
     sums: RunningSums
     digests: Iterator[str]
-
-
-def ready(outcome: Outcome) -> Pending:
-    """An outcome that is there already."""
-    return lambda: value(outcome)
-
-
-async def value(of: Value) -> Value:
-    """What is there already, for who awaits it."""
-    return of
 
 
 def headers(begin: Begin) -> Piece:
@@ -86,15 +71,20 @@ def filling(left: int, zeros: ZeroFrames) -> Iterator[Piece]:
         yield Piece(frame_kind=P, content_bytes=size, stored=stored, ends_member=not left)
 
 
-def failure(file: LargeFile, error: OSError) -> Outcome:
-    """A file that could not be read; one that failed the same way before is reported, but not recorded
-    again."""
-    reason, detail = failure_reason(error), error.strerror or str(error)
-    problem = Problem(file.path, "failed", reason, detail)
-    if reason == file.known_reason:
+def failure(path: bytes, reason: str, detail: str, known_reason: str = "") -> Outcome:
+    """A file that could not be read; one that failed the same way before (`known_reason`) is reported, but
+    not recorded again."""
+    problem = Problem(path, "failed", reason, detail)
+    if reason == known_reason:
         return Outcome([], [problem])
-    record = Failed(reason=reason, detail=detail, **path_fields(file.path))
-    return Outcome([_piece(file.path, record, "", 0, b"")], [problem])
+    record = Failed(reason=reason, detail=detail, **path_fields(path))
+    return Outcome([_piece(path, record, "", 0, b"")], [problem])
+
+
+def most_stored_bytes(size_bytes: int, chunk_size_bytes: int) -> int:
+    """What a large entry takes on a device at the most, all frames, records and encryption included."""
+    chunks = size_bytes // chunk_size_bytes + 2
+    return size_bytes + size_bytes // 1024 + chunks * 1024 + _MOST_HEADERS_BYTES
 
 
 def _piece(

@@ -24,8 +24,8 @@ from transfer.device.layout import (
 from transfer.device.manifest import Manifest, read_manifest, segment_records
 from transfer.errors import DeviceError
 from transfer.formats.tar import padding_bytes
-from transfer.jobs.copy.chunks import ChunkSums, RunningSums
-from transfer.jobs.copy.large_pieces import ResumedFile
+from transfer.jobs.filling.chunks import ChunkSums, RunningSums
+from transfer.jobs.filling.large_pieces import ResumedFile
 
 _TOP_LEVEL = (DEVICE_NAME, RECOVERY_NAME, SCRIPT_NAME, SEAL_NAME, SIGNATURE_NAME)
 
@@ -45,6 +45,7 @@ class ResumePoint:
         open_file: the large file that the last pack ends in.
         filling_bytes: zeros that are still missing behind a large file that was given up.
         begins_again: the file at the cursor was given up, and is to be read once more.
+        begins_in: number of the pack that the last member begins in, where the last pack ends inside it.
     """
 
     manifest: Manifest
@@ -57,6 +58,7 @@ class ResumePoint:
     open_file: ResumedFile | None = None
     filling_bytes: int = 0
     begins_again: bool = False
+    begins_in: int = 0
 
     @property
     def is_inside_member(self) -> bool:
@@ -143,6 +145,7 @@ def _read_last_member(device: Device, mine: list[Header], point: ResumePoint) ->
             match record:
                 case Begin():
                     begin, sums, content_bytes = record, RunningSums(), 0
+                    point.begins_in = sequence
                 case Chunk():
                     sums.add(_sums(record), record.size_bytes)
                 case Frame(type=kind) if kind in (C, P):

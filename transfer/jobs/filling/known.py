@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transfer.core.merge import PathRecord
 from transfer.core.records import Entry, Failed, Skipped
@@ -16,11 +16,13 @@ class OnDevice:
     Attributes:
         entry: its newest entry.
         trouble: the newer record that it failed or was skipped.
+        elsewhere: the entry that another device of the set has.
     """
 
     path: bytes = b""
     entry: Entry | None = None
     trouble: Failed | Skipped | None = None
+    elsewhere: Entry | None = None
 
     @property
     def reason(self) -> str:
@@ -29,10 +31,17 @@ class OnDevice:
 
 
 class Known:
-    """The merged view of a device, path by path."""
+    """The merged view of a device, path by path.
 
-    def __init__(self, records: Iterator[PathRecord]) -> None:
+    Args:
+        records: of the device.
+        elsewhere: of the set's other devices.
+    """
+
+    def __init__(self, records: Iterator[PathRecord], elsewhere: Iterator[PathRecord] | None = None) -> None:
         self._records = records
+        self._elsewhere = elsewhere if elsewhere is not None else iter(())
+        self._next_elsewhere = next(self._elsewhere, None)
         self._next_record = next(records, None)
         self._head = self._read()
         self._asked = OnDevice()
@@ -52,10 +61,24 @@ class Known:
     def at(self, path: bytes) -> OnDevice:
         """What the device has of `path`; a second question in a row gets the same answer."""
         if self._asked.path != path:
-            if self._head is None or self._head.path != path:
+            elsewhere = self._read_elsewhere(path)
+            if self._head is not None and self._head.path == path:
+                here, self._head = self._head, self._read()
+                self._asked = here if elsewhere is None else replace(here, elsewhere=elsewhere)
+            elif elsewhere is not None:
+                self._asked = OnDevice(path, elsewhere=elsewhere)
+            else:
                 return OnDevice()
-            self._asked, self._head = self._head, self._read()
         return self._asked
+
+    def _read_elsewhere(self, path: bytes) -> Entry | None:
+        entry: Entry | None = None
+        while self._next_elsewhere is not None and self._next_elsewhere[0] <= path:
+            found, record = self._next_elsewhere
+            if found == path and not isinstance(record, Failed | Skipped):
+                entry = record
+            self._next_elsewhere = next(self._elsewhere, None)
+        return entry
 
     def _read(self) -> OnDevice | None:
         if self._next_record is None:
