@@ -11,15 +11,14 @@ from collections.abc import Callable
 from transfer.core.names.escaping import is_plain, spell
 from transfer.core.names.rules import MEMBERS, Rules
 
-_SLASH = ord("/")
-
 
 class FileAncestors:
     """Paths of sorted keys, the folder numbered (`%~1`) where a file has its name.
 
     Args:
-        earlier: whether a key that sorts before the first one given is one of a file; None: there are none.
-            It is asked for ancestors alone: each at most once, prefixes of the first key all of them.
+        earlier: whether a key that sorts before the first one given, or is the same, is one of a file there
+            already; None: there are none. It is asked for ancestors alone, for each at most once; all of
+            them begin the first key.
         rules: of the target.
     """
 
@@ -27,6 +26,7 @@ class FileAncestors:
         self._earlier = earlier
         self._rules = rules
         self._chain: list[bytes] = []
+        self._lengths: set[int] = set()  # of the chain's keys
         self._first: bytes | None = None
         self._asked: dict[bytes, bool] = {}
         self._last = b""
@@ -65,32 +65,27 @@ class FileAncestors:
             self._first = key
         self._last = key
         while self._chain and not key.startswith(self._chain[-1]):
-            self._chain.pop()
-        if not is_folder and not (self._chain and self._chain[-1] == key):
+            self._lengths.discard(len(self._chain.pop()))
+        if not is_folder and len(key) not in self._lengths:
             self._chain.append(key)
+            self._lengths.add(len(key))
 
     def _numbers(self, key: bytes) -> dict[int, int]:
         """Which components of a key are folders whose path a file has."""
-        files = {len(file) for file in self._chain if len(file) < len(key) and key[len(file)] == _SLASH}
-        if self._earlier is not None:
-            files |= self._earlier_files(key)
-        return {key.count(b"/", 0, length): 1 for length in files}
-
-    def _earlier_files(self, key: bytes) -> set[int]:
-        """Lengths of ancestors that came before the first key and are files."""
-        found = set()
+        numbers: dict[int, int] = {}
         end = key.find(b"/")
-        while end >= 0 and self._is_before_first(key[:end]):
-            if end and self._ask(key[:end]):
-                found.add(end)
+        index = 0
+        while end >= 0:
+            if end in self._lengths or (self._earlier is not None and self._was_file(key[:end])):
+                numbers[index] = 1
             end = key.find(b"/", end + 1)
-        return found
+            index += 1
+        return numbers
 
-    def _is_before_first(self, ancestor: bytes) -> bool:
-        first = self._first or b""
-        return first.startswith(ancestor) and len(ancestor) < len(first)
-
-    def _ask(self, ancestor: bytes) -> bool:
+    def _was_file(self, ancestor: bytes) -> bool:
+        """Whether an ancestor was there before the first key, and is a file."""
+        if not ancestor or self._first is None or not self._first.startswith(ancestor):
+            return False
         answer = self._asked.get(ancestor)
         if answer is None and self._earlier is not None:
             answer = self._asked[ancestor] = self._earlier(ancestor)

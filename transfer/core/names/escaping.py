@@ -1,8 +1,8 @@
-"""A key as a path, and back: the part of the mapping that knows nothing but the key.
+"""A key as a path: the part of the mapping that knows nothing but the key.
 
-A component of the path is a body, `%~N` where something else has its name (optional), and `%+` where the key's
-component goes on in the next one (optional). In the body, `%XX` is a byte; `%` alone is the empty component; any other
-`%` is itself.
+A component of the path is a body; behind it `%~N` where something else has its name, and `%+` where the key's
+component goes on in the next one. In the body, `%XX` is a byte, `%` alone is the empty component, and any
+other `%` is itself.
 """
 
 from __future__ import annotations
@@ -18,35 +18,9 @@ from transfer.core.paths import path_defect
 
 GOES_ON = "%+"
 _MARKS_RESERVED = len("%~") + 9 + len(GOES_ON)  # a piece that goes on has room for a number of nine digits
-_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
-_NUMBER = re.compile(rb"%~[0-9]+\Z")
 _READ_AS_ESCAPE = r"%(?=[0-9A-F]{2}|\+\Z|~[0-9]+\Z)|\A%\Z|\A\.\.?\Z"
 _DEVICE = r"\A(?=(?i:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\.|\Z))."
 _ALIAS = re.compile(r"[^.~]{0,6}(~)[0-9]{1,6}(?:\.[^.]{0,3})?\Z")
-
-
-def unescape(path: bytes) -> bytes:
-    """The key of a path that any forward mapping gave; bytes that hold no escape are given back as they are.
-
-    Args:
-        path: of a file, or of a folder, which ends in "/", as its key does.
-    """
-    if b"%" not in path:
-        return path
-    key = bytearray()
-    *folders, last = path.split(b"/")
-    for component in folders:
-        goes_on = component.endswith(b"%+")
-        key += _body(component[:-2] if goes_on else component)
-        key += b"" if goes_on else b"/"
-    return bytes(key + _body(last))
-
-
-def _body(component: bytes) -> bytes:
-    component = _NUMBER.sub(b"", component)
-    if component == b"%":
-        return b""
-    return _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), component)
 
 
 def needs_escape(key: bytes, rules: Rules = POSIX) -> bool:
@@ -55,7 +29,7 @@ def needs_escape(key: bytes, rules: Rules = POSIX) -> bool:
 
 
 def escape(key: bytes, rules: Rules = POSIX) -> bytes:
-    """The path of an object with this key, by itself: others that might have the same path are not thought of.
+    """The path of an object with this key, by itself: others that might have the same one are not thought of.
 
     Args:
         key: any bytes; up to 16,383 of them always give a path that FORMAT.md section 5 allows.
@@ -75,7 +49,7 @@ def escape_folder(key: bytes, rules: Rules = POSIX) -> bytes:
 
 
 def is_plain(key: bytes, rules: Rules) -> bool:
-    """Whether a key of a file is certainly its own path: a quick look that never says so of one that is not."""
+    """Whether a key of a file is certainly its own path: a quick look, which may say no of one that is."""
     if rules is not POSIX and (rules is not MEMBERS or not _is_unicode(key)):
         return False
     return b"%" not in key and not key.endswith(b"/") and not path_defect(key)
@@ -140,7 +114,7 @@ def has_room(escaped: str, rules: Rules, mark_length: int) -> bool:
 
 def _longest(name: str, rules: Rules) -> int:
     """How many characters of a name that is too long are its first piece."""
-    fits, too_long = 1, len(name)
+    fits, too_long = 1, min(len(name), rules.max_bytes + 1)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
         if has_room(escape_name(name[:middle], rules), rules, _MARKS_RESERVED):
@@ -181,4 +155,5 @@ def _pattern(rules: Rules) -> re.Pattern[str]:
     either += [r"[. ]\Z"] if rules.trims_end else []
     either += ["~"] if rules.has_short_aliases else []
     either += ["[\udc80-\udcff]"] if rules.unicode_only else []
+    either += ["[^\0-\x7f]"] if rules.ascii_only else []
     return re.compile("|".join(either))

@@ -1,7 +1,7 @@
 """When a target takes two names for the same.
 
-Each file system has tables of its own, and of its own Unicode version. What is here takes for the same at least
-what they do: a name too many gets a number, no name is lost.
+Each file system has tables of its own, of its own Unicode version. What is here takes at least the same names
+for the same as they do: a name too many gets a number, no name is lost.
 """
 
 from __future__ import annotations

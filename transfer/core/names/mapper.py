@@ -18,8 +18,8 @@ class NameMapper:
 
     Args:
         rules: of the target.
-        table: of its own. It holds each path that is not what `escape` says; where the target takes different
-            names for the same, also one or two short rows for each name.
+        table: of its own. It holds each path that is not its key; where the target takes different names
+            for the same, also one or two short rows for each name.
     """
 
     def __init__(self, rules: Rules, table: Table) -> None:
@@ -43,16 +43,16 @@ class NameMapper:
             path = self._siblings.path(key, is_folder=is_folder)
         else:
             path = self._ancestors.path(key, is_folder=is_folder)
-        if path != self._alone(key, is_folder=is_folder):
+        if path != key:
             self._table.put(_row(b"p", key, is_folder=is_folder), path.decode("latin-1"))
         return path
 
     def path_of(self, key: bytes, *, is_folder: bool = False) -> bytes:
         """The path of a key that was assigned before; any order."""
         path = self._table.get(_row(b"p", key, is_folder=is_folder))
-        return self._alone(key, is_folder=is_folder) if path is None else path.encode("latin-1")
-
-    def _alone(self, key: bytes, *, is_folder: bool) -> bytes:
+        if path is not None:
+            return path.encode("latin-1")
+        # Its own path, unless it never was assigned: then it is no path that could lead elsewhere.
         return escape_folder(key, self._rules) if is_folder else escape(key, self._rules)
 
 

@@ -24,6 +24,7 @@ class Rules:
         trims_end: dots and spaces at the end of a name are cut off.
         has_short_aliases: a name like LONGNA~1.TXT may be the other name of another file.
         unicode_only: names are UTF-8.
+        ascii_only: and no others than ASCII, as where FAT is mounted for an old character set.
         folds_case: names that differ in case alone are the same.
         folds_normalization: names that are canonically equivalent (NFC, NFD) are the same.
         folds_compatibility: so are those that are compatible (NFKC, NFKD).
@@ -37,6 +38,7 @@ class Rules:
     trims_end: bool = False
     has_short_aliases: bool = False
     unicode_only: bool = False
+    ascii_only: bool = False
     folds_case: bool = False
     folds_normalization: bool = False
     folds_compatibility: bool = False

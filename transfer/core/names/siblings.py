@@ -15,14 +15,12 @@ class _Folder:
     """A folder on the target.
 
     Attributes:
-        key: what all keys in it begin with; ends in "/". Of one that a component goes on from: of the folder above.
-        path: on the target; "" or ends in "/".
-        folded: the same, as the target takes it.
+        key: what all keys in it begin with, "/" at its end; where a component goes on: of the folder above.
+        path: on the target, where it is the only spelling that is used of it; "" or ends in "/".
     """
 
     key: str = ""
     path: str = ""
-    folded: str = ""
 
 
 class Siblings:
@@ -62,7 +60,7 @@ class Siblings:
         return above.path + taken
 
     def _inside(self, above: _Folder, name: str, key: str) -> _Folder:
-        return _Folder(key, f"{above.path}{name}/", f"{above.folded}{fold(name, self._rules)}/")
+        return _Folder(key, f"{above.path}{name}/")
 
     def _take(self, above: _Folder, name: str, mark: str = "") -> tuple[_Folder, str]:
         """A free name for a component of a key, and the folder on the target that it is in."""
@@ -83,15 +81,15 @@ class Siblings:
         return folder, escaped
 
     def _cut(self, above: _Folder, name: str, marks: str) -> tuple[_Folder, str]:
-        """A component with these marks behind it; where it is too long, its end, in the folder of its beginning."""
+        """A component with these marks behind it; where it is too long, its end, inside of its beginning."""
         *heads, last = cut(name, self._rules, len(marks))
         for head in heads:
             above = self._go_on(above, head)
         return above, escape_name(last, self._rules) + marks
 
     def _go_on(self, above: _Folder, head: str) -> _Folder:
-        """The folder from which components go on that begin with `head`; keys with it need not be neighbours."""
-        row = b"c" + to_bytes(f"{above.folded}\0{head}")
+        """The folder where components go on that begin with `head`; their keys need not be neighbours."""
+        row = b"c" + to_bytes(f"{above.path}\0{head}")
         name = self._table.get(row)
         if name is None:
             above, taken = self._take(above, head, GOES_ON)
@@ -101,4 +99,4 @@ class Siblings:
         return self._inside(above, taken, above.key)
 
     def _row(self, folder: _Folder, name: str) -> bytes:
-        return b"s" + to_bytes(folder.folded + fold(name, self._rules))
+        return b"s" + to_bytes(folder.path + fold(name, self._rules))
