@@ -235,7 +235,7 @@ def test_an_endpoint_that_dies_in_the_middle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A proxy before the server cuts all connections when some data went through, and refuses new ones."""
-    monkeypatch.setattr("transfer.stores.retrying.wait_s", lambda jittered_s, error: jittered_s / 20)
+    monkeypatch.setattr("transfer.stores.patience.wait_s", lambda jittered_s, error: jittered_s / 20)
     refusals = 10**9 if how == "dies" else 20
     with CuttingProxy(bucket, cut_after_bytes=60 * CHUNK, refusals=refusals) as proxy:
         report = tmp_path / "report"

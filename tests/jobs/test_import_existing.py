@@ -90,7 +90,7 @@ def test_as_a_dict(held: set[str], asked: list[str], prefix: str, ascending: boo
         if ascending:
             assert store.heads == 0
 
-    with patch("transfer.jobs.import_.existing._PASSED_BY", passed_by):
+    with patch("transfer.jobs.import_.existing.PASSED_BY", passed_by):
         asyncio.run(compare())
 
 

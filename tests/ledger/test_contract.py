@@ -16,6 +16,7 @@ from transfer.ledger.phases import Phase
 from transfer.ledger.schema import jobs
 from transfer.ledger.values import (
     Counters,
+    DeviceSet,
     JobIdentity,
     KnownDevice,
     ObjectEntry,
@@ -410,3 +411,32 @@ async def test_whoever_gives_up_waiting_leaves_the_transaction_to_its_end(where:
         job = await ledger.jobs.get(number)
         assert job is not None
         assert (job.identity.bucket, job.identity.prefix) == ("first", "second")
+
+
+async def test_which_devices_of_a_job_were_never_seen(where: str) -> None:
+    async with opened(where) as ledger:
+        assert await ledger.devices.set_of("survey") == DeviceSet()
+        await ledger.devices.see(DEVICE)
+        await ledger.devices.expect("survey", [1, 2], told_by=DEVICE.device_id)
+        await ledger.devices.expect("another", [5], told_by=DEVICE.device_id)
+        assert await ledger.devices.set_of("survey") == DeviceSet((1,), (2,))
+        await ledger.devices.expect("survey", [2, 3], told_by="the last one", is_listed=True)
+    async with opened(where) as ledger:
+        assert await ledger.devices.set_of("survey") == DeviceSet((1,), (2, 3), is_listed=True)
+        await ledger.devices.expect("survey", [1, 2], told_by=DEVICE.device_id)
+        await ledger.devices.see(replace(DEVICE, device_id="the second", ordinal=2))
+        await ledger.devices.see(replace(DEVICE, device_id="its twin", ordinal=2))
+        assert await ledger.devices.set_of("survey") == DeviceSet((1, 2), (3,), is_listed=True)
+
+
+async def test_an_upload_is_known_by_its_record_where_a_key_has_several(where: str) -> None:
+    async with opened(where) as ledger:
+        job = await job_of(ledger)
+        told = {"sequence": 3, "size_bytes": 9, "part_size_bytes": 5}
+        plain = await ledger.recorder.begin_upload(job.number, "k", **told)
+        version = await ledger.recorder.begin_upload(job.number, "k", **told, position=7)
+        assert await ledger.uploads.begun(job.number) == [plain, version]
+        assert (plain.position, version.position) == (-1, 7)
+        await ledger.recorder.end_upload(version.number)
+        await ledger.recorder.flush()
+        assert await ledger.uploads.begun(job.number) == [plain]

@@ -23,13 +23,13 @@ from transfer.ledger.sqlite import open_sqlite
 from transfer.ledger.values import ObjectState
 from transfer.ledger.versions import _upgrade, bring_up, packaged_scripts
 
-THIRD = '''
-"""Version 3, for tests alone."""
+NEXT = '''
+"""The next version, for tests alone."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 def upgrade():
     op.add_column("objects", sa.Column("version_id", sa.Text, nullable=False, server_default="none"))
@@ -38,13 +38,13 @@ def upgrade():
 
 
 @pytest.fixture
-def third(tmp_path: Path) -> Callable[[str], Config]:
-    """The scripts with one more: `THIRD`, and what is put behind it."""
+def following(tmp_path: Path) -> Callable[[str], Config]:
+    """The scripts with one more: `NEXT`, and what is put behind it."""
 
     def make(more: str = "") -> Config:
         place = tmp_path / "more scripts"
         place.mkdir(exist_ok=True)
-        (place / "v0003.py").write_text(THIRD + more)
+        (place / "v0004.py").write_text(NEXT + more)
         scripts = packaged_scripts()
         ours = ScriptDirectory.from_config(scripts).versions
         scripts.set_main_option("path_separator", "os")
@@ -106,12 +106,12 @@ async def test_alembic_is_not_even_looked_at_where_nothing_is_to_do(
         pass
 
 
-async def test_to_a_newer_version_with_all_that_is_there(where: str, third: Callable[[], Config]) -> None:
+async def test_to_a_newer_version_with_all_that_is_there(where: str, following: Callable[[], Config]) -> None:
     async with opened(where) as ledger:
         await job_of(ledger)
         await ledger.recorder.object(entry(0))
         await ledger.recorder.flush()
-        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0003", scripts=third()))
+        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0004", scripts=following()))
 
         def look(connection: Connection) -> object:
             row = connection.exec_driver_sql("SELECT key, version_id FROM objects").one()
@@ -120,16 +120,18 @@ async def test_to_a_newer_version_with_all_that_is_there(where: str, third: Call
 
         assert await in_transaction(ledger, look) == ("key-0", "none")
         # Once more changes nothing.
-        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0003", scripts=third()))
-    with pytest.raises(TransferError, match="is of version 0003, and this program knows none after 0002"):
+        await in_transaction(ledger, lambda c: bring_up(c, "x", to="0004", scripts=following()))
+    with pytest.raises(TransferError, match="is of version 0004, and this program knows none after 0003"):
         async with opened(where):
             pass
 
 
 async def test_a_ledger_of_version_1_learns_to_remember_custody(where: str) -> None:
     def back(connection: Connection) -> None:
-        """To what version 1 made: it had all but this table."""
-        schema.custody.drop(connection)
+        """To what version 1 made: it had all but these tables."""
+        for table in (schema.custody, schema.members, schema.upload_versions):
+            table.drop(connection)
+        next(iter(schema.devices.indexes)).drop(connection)
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
 
     async with opened(where) as ledger:
@@ -145,15 +147,15 @@ async def test_a_ledger_of_version_1_learns_to_remember_custody(where: str) -> N
 
 
 async def test_a_script_that_fails_half_way_leaves_the_version_before(
-    where: str, third: Callable[[str], Config]
+    where: str, following: Callable[[str], Config]
 ) -> None:
     async with opened(where) as ledger:
         await job_of(ledger)
         await ledger.recorder.object(entry(0))
         await ledger.recorder.flush()
-        failing = third("    op.execute('INSERT INTO nowhere VALUES (1)')\n")
+        failing = following("    op.execute('INSERT INTO nowhere VALUES (1)')\n")
         with pytest.raises(TransferError, match=r"the database reports an error .*nowhere"):
-            await in_transaction(ledger, lambda c: bring_up(c, "x", to="0003", scripts=failing))
+            await in_transaction(ledger, lambda c: bring_up(c, "x", to="0004", scripts=failing))
     async with opened(where) as ledger:
         assert await ledger.objects.page(1, ObjectState.DONE) == [entry(0)]
         with pytest.raises(TransferError, match="labels"):
@@ -161,8 +163,8 @@ async def test_a_script_that_fails_half_way_leaves_the_version_before(
 
 
 async def test_an_empty_database_goes_to_a_newer_version_in_one_go(
-    tmp_path: Path, third: Callable[[], Config]
+    tmp_path: Path, following: Callable[[], Config]
 ) -> None:
     async with open_sqlite(str(tmp_path / "ledger.sqlite")) as connection, connection.begin():
-        await connection.run_sync(bring_up, "x", to="0003", scripts=third())
+        await connection.run_sync(bring_up, "x", to="0004", scripts=following())
         await connection.exec_driver_sql("SELECT name FROM labels")

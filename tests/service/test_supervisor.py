@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.test_import_device_set import make_device
 from tests.service.supervising import (
     PLAN,
     Gate,
@@ -346,3 +347,17 @@ def test_patience_grows_and_ends_at_its_ceiling() -> None:
     calm = Patience(random=lambda: 1.0)
     assert [calm.wait_s(failures, error) for failures in (1, 2, 7, 2000)] == [10, 20, 600, 600]
     assert hasty.wait_s(1, BusyError("busy", retry_after_s=60)) == 60
+
+
+async def test_which_devices_of_a_job_are_missing(tmp_path: Path, dock: Path) -> None:
+    """Told of each of them, and told anew when another one comes."""
+    for number in (1, 3):
+        await asyncio.to_thread(make_device, tmp_path, number, listed=3 if number == 3 else 0)
+    async with serving(tmp_path, dock, memory()) as service:
+        shutil.copytree(tmp_path / "device-3", dock / "third")
+        third = await service.job(lambda job: job.phase is Phase.COMPLETE)
+        assert (third.devices_missing, third.devices_total) == ([1, 2], 3)
+        shutil.copytree(tmp_path / "device-1", dock / "first")
+        first = await service.job(lambda job: job.ordinal == 1 and job.phase is Phase.COMPLETE)
+        assert (first.devices_missing, first.devices_total) == ([2], 3)
+        assert any(job.ordinal == 3 and job.devices_missing == [2] for job in service.shown)

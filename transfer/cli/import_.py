@@ -28,6 +28,7 @@ from transfer.cli.options import (
     NoSignRequestOption,
     QuietOption,
     RegionOption,
+    StorageClassOption,
     WorkersOption,
     check_who,
     default_workers,
@@ -35,6 +36,7 @@ from transfer.cli.options import (
     read_bwlimit,
     read_filter,
     read_if_exists,
+    read_storage_class,
     read_symlinks,
 )
 from transfer.cli.secrets import PassphraseFileOption
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from transfer.core.progress import Progress
+    from transfer.jobs.import_.dry_run import Measured
     from transfer.jobs.import_.options import ImportOptions
     from transfer.jobs.import_.outcome import Outcome
 
@@ -79,6 +82,15 @@ def import_(
     symlinks: Annotated[
         str, typer.Option("--symlinks", metavar="report|skip|rclone", help="What becomes of symbolic links.")
     ] = "report",
+    storage_class: StorageClassOption = "keep",
+    objects: Annotated[
+        bool,
+        typer.Option(
+            "--objects",
+            help="The device was copied from a folder that objects were restored into: make the same objects "
+            "of them, by the list .transfer-objects.jsonl.",
+        ),
+    ] = False,
     incomplete: Annotated[
         bool,
         typer.Option("--incomplete", help="Take a device that is not sealed or whose last copy did not end."),
@@ -139,6 +151,8 @@ def import_(
         allow_older=allow_older or abandon,  # what is given up may be of an older seal
         who=who,
         ignore_custody=ignore_custody,
+        storage_class=read_storage_class(storage_class),
+        object_file=objects,
         keys=read_keys(identity, unlock=passphrase, secret_file=passphrase_file),
     )
     opening = {
@@ -236,7 +250,8 @@ def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
         measured,
         [
             f"would write {measured.objects:,} objects, {format_size(measured.bytes)}, "
-            f"to s3://{options.bucket}/{options.prefix}; {measured.refusals:,} entries could not go"
+            f"to s3://{options.bucket}/{options.prefix}; {measured.refusals:,} entries could not go",
+            *_would_add(measured),
         ],
     )
     if measured.findings:
@@ -244,8 +259,32 @@ def _dry_run(console: Console, device: str, options: ImportOptions) -> int:
     return 3 if measured.refusals else 0
 
 
+def _would_add(measured: Measured) -> list[str]:
+    from transfer.core.sizes import format_size
+
+    if not (measured.older_versions or measured.delete_markers):
+        return []
+    return [
+        f"  if the bucket keeps versions, also {measured.older_versions:,} older versions, "
+        f"{format_size(measured.older_bytes)}, and {measured.delete_markers:,} delete markers"
+    ]
+
+
+def _about_versions(outcome: Outcome) -> list[str]:
+    lines: list[str] = []
+    if outcome.delete_markers:
+        lines.append(f"  {outcome.delete_markers:,} delete markers stand between versions, as at the source")
+    if outcome.versions_left_out or outcome.deleted_left_out:
+        lines.append(
+            f"  the bucket keeps no versions: {outcome.versions_left_out:,} older versions were left out, "
+            f"and {outcome.deleted_left_out:,} keys that were deleted last"
+        )
+    return lines
+
+
 def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
     from transfer.core.sizes import format_size
+    from transfer.jobs.import_.device_set import told
 
     hidden = ("rows", "journal", "observe", "total_files", "total_bytes", "bytes_of_parts", "bytes_verified")
     document = {name: value for name, value in vars(outcome).items() if name not in hidden}
@@ -258,10 +297,15 @@ def _conclude(console: Console, outcome: Outcome, report: str | None) -> int:
     if outcome.objects:
         how = "ETags alone, it checks no sums" if outcome.verified_by == "none" else outcome.verified_by
         lines.append(f"  verified on the device by BLAKE3, at the store by {how}")
+    lines += _about_versions(outcome)
     if outcome.superseded:
         lines.append(f"  {outcome.superseded:,} files were replaced by a later run and not sent")
     lines += signed_line(outcome.signed_by)
+    if about_set := told(outcome.devices_of, outcome.devices):
+        lines.append(f"  {about_set}")
     console.result(document, lines)
+    if outcome.tags_omitted:
+        console.warn(f"{outcome.tags_omitted:,} objects have tags at the source that could not be read there")
     for finding in outcome.findings[:_SHOWN_FAILURES]:
         console.warn(f"the device is damaged: {finding}")
     for failure in outcome.failures[:_SHOWN_FAILURES]:

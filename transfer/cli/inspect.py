@@ -13,7 +13,7 @@ from transfer.cli.state import state_directory
 from transfer.cli.unlocking import IdentityOption, UnlockOption, read_keys
 
 if TYPE_CHECKING:
-    from transfer.core.records import Entry
+    from transfer.core.records import Entry, Metadata
     from transfer.jobs.info import DeviceSummary
 
 
@@ -71,7 +71,7 @@ def _info_lines(summary: DeviceSummary) -> list[str]:
             (
                 str(run.run),
                 run.started,
-                "yes" if run.complete else "NO",
+                "goes on" if run.continues else "yes" if run.complete else "NO",
                 f"{run.packs:,}",
                 f"{run.entries:,}",
                 format_size(run.content_bytes),
@@ -87,7 +87,10 @@ def _info_lines(summary: DeviceSummary) -> list[str]:
 def ls(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="A device.")],
     path: Annotated[str, typer.Argument(metavar="PREFIX", help="Only paths that begin with this.")] = "",
-    long: Annotated[bool, typer.Option("--long", "-l", help="Kind, mode, owner, size and time too.")] = False,
+    long: Annotated[
+        bool,
+        typer.Option("--long", "-l", help="Kind, mode and owner (of objects: storage class), size, time."),
+    ] = False,
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what was skipped, failed, or changed while being read.")
     ] = False,
@@ -113,26 +116,44 @@ def ls(
 
 
 def _line(path: bytes, record: Entry, *, long: bool) -> str:
-    from datetime import UTC, datetime
-
     from transfer.core.paths import display
-    from transfer.core.records import Failed, Hardlink, Metadata, Skipped, Symlink
+    from transfer.core.records import DeleteMarker, Failed, Hardlink, Metadata, Skipped, Symlink
+    from transfer.core.versions import version_of
 
     name = display(path)
     if isinstance(record, Symlink | Hardlink) and long:
         name += f" -> {display(record.target_bytes)}"
+    if (version := version_of(record)) is not None:
+        told = "delete marker" if isinstance(record, DeleteMarker) else "version"
+        name += f"  [{told} {version}]"
     if isinstance(record, Failed | Skipped):
         kind = "failed" if isinstance(record, Failed) else "skipped"
         return f"{name}  [{kind}: {record.reason}]"
-    if not long or not isinstance(record, Metadata):
+    if not long:
         return name
-    size = getattr(record, "size_bytes", 0)
-    owner = f"{record.user or record.uid}:{record.group or record.gid}"
+    if isinstance(record, DeleteMarker):
+        return _row("", "", "", record.last_modified[:19].replace("T", " "), name)
+    return _long(name, record) if isinstance(record, Metadata) else name
+
+
+def _long(name: str, record: Metadata) -> str:
+    from datetime import UTC, datetime
+
+    from transfer.core.records import File
+
     seconds = record.mtime_ns // 1_000_000_000
     try:
         time = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError):  # before year 1 or beyond 9999
         time = f"@{seconds}"
-    changed = "  [changed while being read]" if getattr(record, "changed", False) else ""
-    kind = type(record).__name__.lower()
-    return f"{kind:9}  {record.mode:04o}  {owner:17}  {size:>15,}  {time:19}  {name}{changed}"
+    size = f"{getattr(record, 'size_bytes', 0):,}"
+    if getattr(record, "changed", False):
+        name += "  [changed while being read]"
+    if isinstance(record, File) and record.object is not None:
+        return _row("object", record.object.storage_class, size, time, name)
+    owner = f"{record.mode:04o}  {record.user or record.uid}:{record.group or record.gid}"
+    return _row(type(record).__name__.lower(), owner, size, time, name)
+
+
+def _row(kind: str, owner: str, size: str, time: str, name: str) -> str:
+    return f"{kind:9}  {owner:23}  {size:>15}  {time:19}  {name}"

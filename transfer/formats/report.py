@@ -104,6 +104,13 @@ class ImportReport(Struct, kw_only=True):
         repair_files: how many files say what has to be copied again: repair.txt, repair-2.txt and so on.
         device_sealed: when; empty for a device that is not sealed.
         signed_by: whose signature the seal has, and the key; empty where nobody vouches for it.
+        devices_seen, devices_missing: ordinals of the device's job that have been at the destination, and those
+            that have not.
+        devices_listed: these are all there are, by the seal of the last one.
+        delete_markers: in the bucket, as they should be.
+        versions_left_out: older versions of objects, which a bucket that keeps none has no place for.
+        deleted_left_out: keys that were deleted last, for the same reason.
+        tags_omitted: objects that lack their tags, as these could not be read when they were exported.
         host, program: what ran the import, and the version of it.
         written: when this file was.
     """
@@ -145,6 +152,13 @@ class ImportReport(Struct, kw_only=True):
     repair_files: Number = 0
     device_sealed: str = ""
     signed_by: str = ""
+    devices_seen: list[Number] = []
+    devices_missing: list[Number] = []
+    devices_listed: bool = False
+    delete_markers: Number = 0
+    versions_left_out: Number = 0
+    deleted_left_out: Number = 0
+    tags_omitted: Number = 0
     host: str = ""
     program: str = ""
     written: str = ""

@@ -243,6 +243,10 @@ def _passed_over(report: ImportReport) -> Markup | None:
     told = [
         (report.superseded, "file", "replaced by a later run of the device; only the newest was sent"),
         (report.folders_implied, "folder", "with content, for which a bucket has no object of its own"),
+        (report.delete_markers, "delete marker", "between versions, as at the source; each is in the bucket"),
+        (report.versions_left_out, "older version", "of objects left out, as the bucket keeps no versions"),
+        (report.deleted_left_out, "key", "that was deleted last at the source, left out likewise"),
+        (report.tags_omitted, "object", "without its tags, which could not be read when it was exported"),
         (report.symlinks_skipped, "symbolic link", "left out as asked"),
     ]
     said = [f"{count(number, noun)}: {why}." for number, noun, why in told if number]

@@ -61,7 +61,8 @@ def lede(report: ImportReport) -> str:
 def _complete(report: ImportReport) -> str:
     if not report.objects:
         return "Nothing that was asked for on this device becomes an object, so none was written."
-    left_out = report.skipped or report.symlinks_skipped
+    versions = report.versions_left_out or report.deleted_left_out
+    left_out = report.skipped or report.symlinks_skipped or versions
     but = ", but for those that were knowingly left out" if left_out else ""
     if not report.seal_blake3:
         unsealed = "The device was not sealed: more may have been meant to be there."

@@ -1,5 +1,5 @@
 """The devices that were seen, each with the newest generation of its seal and the newest entry of its custody
-log.
+log; and those that a job must have besides.
 
 An older generation, or another seal of the same one, changes nothing here: what was seen stays what it was.
 So see a device only when its seal can be trusted: whoever forged a seal of a high generation would make the
@@ -8,16 +8,16 @@ true ones look old.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import asdict
-from sqlalchemy import Select, Table, insert, select, update
+from sqlalchemy import Select, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from transfer.formats.custody import Head
 from transfer.ledger.database import Database
-from transfer.ledger.schema import custody, devices
-from transfer.ledger.values import KnownDevice, SealedDevice, Sighting
+from transfer.ledger.schema import custody, devices, members
+from transfer.ledger.values import DeviceSet, KnownDevice, SealedDevice, Sighting
 
 
 class Devices:
@@ -77,6 +77,47 @@ class Devices:
                 await connection.execute(update(custody).where(same).values(**values))
 
         await self._database.run(work)
+
+    async def expect(
+        self, job: str, ordinals: Iterable[int], *, told_by: str, is_listed: bool = False
+    ) -> None:
+        """Remember that a job has these devices, whether they were seen or not. Durable.
+
+        Args:
+            job: its name, as devices tell it.
+            ordinals: of the devices.
+            told_by: id of the device that told of them.
+            is_listed: they are all that there are.
+        """
+        fixed = {"job": job, "told_by": told_by, "is_listed": is_listed}
+        rows = {ordinal: {"ordinal": ordinal, **fixed} for ordinal in ordinals}
+
+        async def work(connection: AsyncConnection) -> None:
+            told = (await connection.execute(select(members).where(members.c.job == job))).all()
+            known = {row.ordinal: row.is_listed for row in told}
+            worse = [ordinal for ordinal in rows if is_listed and known.get(ordinal) is False]
+            if worse:
+                same = (members.c.job == job) & members.c.ordinal.in_(worse)
+                await connection.execute(delete(members).where(same))
+            new = [row for ordinal, row in rows.items() if ordinal in worse or ordinal not in known]
+            if new:
+                await connection.execute(insert(members), new)
+
+        await self._database.run(work)
+
+    async def set_of(self, job: str) -> DeviceSet:
+        """What is known of the devices of a job."""
+        seen_of = select(devices.c.ordinal).where(devices.c.job == job)
+        told_of = select(members.c.ordinal, members.c.is_listed).where(members.c.job == job)
+
+        async def work(connection: AsyncConnection) -> DeviceSet:
+            seen = frozenset((await connection.execute(seen_of)).scalars())
+            told = (await connection.execute(told_of)).all()
+            missing = frozenset(row.ordinal for row in told) - seen
+            is_listed = any(row.is_listed for row in told)
+            return DeviceSet(tuple(sorted(seen)), tuple(sorted(missing)), is_listed)
+
+        return await self._database.run(work)
 
 
 def compare(known: SealedDevice | None, seen: SealedDevice) -> Sighting:

@@ -81,7 +81,14 @@ class Recorder:
         self._added()
 
     async def begin_upload(
-        self, job: int, key: str, *, sequence: int, size_bytes: int, part_size_bytes: int
+        self,
+        job: int,
+        key: str,
+        *,
+        sequence: int,
+        size_bytes: int,
+        part_size_bytes: int,
+        position: int = -1,
     ) -> Upload:
         """Record that the store will be asked for an upload; ask when this returns, then it is durable.
 
@@ -91,10 +98,12 @@ class Recorder:
             sequence: of the segment where the file begins.
             size_bytes: of the object.
             part_size_bytes: of every part but the last.
+            position: see `Upload`.
         """
         await self._wait_for_room()
         number, self._next_upload = self._next_upload, self._next_upload + 1
-        upload = Upload(number, job, key, "", sequence, size_bytes, part_size_bytes, self._now())
+        begun = self._now()
+        upload = Upload(number, job, key, "", sequence, size_bytes, part_size_bytes, begun, position)
         self._batch.put_step(UploadBegun(upload))
         await self._added_urgently()
         return upload

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = "0002"
+VERSION = "0003"
 """The script that this code was written for."""
 
 VERSION_TABLE = "ledger_version"
@@ -62,6 +62,7 @@ devices = Table(
     _words("seal_blake3"),
     _words("first_seen"),
     _words("last_seen"),
+    Index("devices_of_job", "job", "ordinal"),
 )
 
 custody = Table(
@@ -72,6 +73,17 @@ custody = Table(
     _words("blake3"),
     _words("seen"),
 )
+
+members = Table(
+    "members",
+    metadata,
+    _words("job", primary_key=True),
+    _number("ordinal", primary_key=True, autoincrement=False),
+    _words("told_by"),
+    Column("is_listed", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Devices that a job is known to have, whether they were seen or not."""
 
 jobs = Table(
     "jobs",
@@ -139,6 +151,15 @@ uploads = Table(
     _words("begun"),
     Index("uploads_of_job", "job", "number"),
 )
+
+upload_versions = Table(
+    "upload_versions",
+    metadata,
+    _number("upload", primary_key=True, autoincrement=False),
+    _number("position"),
+    sqlite_with_rowid=False,
+)
+"""Which record an upload is of, where its key has several versions."""
 
 parts = Table(
     "parts",

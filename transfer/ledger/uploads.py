@@ -6,7 +6,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from transfer.ledger.database import Database
-from transfer.ledger.schema import parts, uploads
+from transfer.ledger.schema import parts, upload_versions, uploads
 from transfer.ledger.values import Upload
 from transfer.stores.contract import Checksums, Part
 
@@ -22,7 +22,10 @@ class Uploads:
 
         One without `upload_id` may exist at the store all the same: see `Upload`.
         """
-        statement = select(uploads).where(uploads.c.job == job).order_by(uploads.c.number)
+        position = func.coalesce(upload_versions.c.position, -1)
+        joined = uploads.outerjoin(upload_versions, upload_versions.c.upload == uploads.c.number)
+        mine = select(uploads, position).select_from(joined).where(uploads.c.job == job)
+        statement = mine.order_by(uploads.c.number)
 
         async def work(connection: AsyncConnection) -> list[Upload]:
             return [Upload(*row) for row in await connection.execute(statement)]

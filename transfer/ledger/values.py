@@ -48,6 +48,20 @@ class Sighting(StrEnum):
     CONFLICTING = "conflicting"  # the same generation with another seal, or another job or ordinal
 
 
+class DeviceSet(Struct, frozen=True):
+    """The devices of a job, as far as they are known.
+
+    Attributes:
+        seen: ordinals that were seen, ascending.
+        missing: ordinals that there must be, and that were never seen, ascending.
+        is_listed: all there are have been told, by the last one's seal.
+    """
+
+    seen: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
+    is_listed: bool = False
+
+
 class JobIdentity(Struct, frozen=True):
     """What makes an import this one and no other: this sealed device into this place.
 
@@ -148,6 +162,7 @@ class Upload(Struct, frozen=True):
         upload_id: the store's; empty when the store was asked for one and its answer was never recorded.
             Such an upload may exist: look for the key in the store's list of uploads.
         sequence: of the segment where its file begins.
+        position: of the record with which it begins there, where the key has several versions; else -1.
     """
 
     number: int
@@ -158,3 +173,4 @@ class Upload(Struct, frozen=True):
     size_bytes: int
     part_size_bytes: int
     begun: str
+    position: int = -1

@@ -21,6 +21,7 @@ from transfer.ledger.buffer import (
 )
 from transfer.ledger.bulk import BulkUpsert
 from transfer.ledger.database import Database
+from transfer.ledger.values import Upload
 
 _BULK: Final = {RowKind.OBJECTS: BulkUpsert(schema.objects), RowKind.PARTS: BulkUpsert(schema.parts)}
 
@@ -47,15 +48,27 @@ async def _write(connection: AsyncConnection, step: Step) -> None:
         case UploadBegun():
             # The number may have been another upload's, in an earlier life of this ledger.
             await connection.execute(delete(schema.parts).where(parts.upload == step.upload.number))
-            await connection.execute(insert(schema.uploads).values(asdict(step.upload)))
+            await _begin_upload(connection, step.upload)
         case UploadNamed():
             named = update(schema.uploads).where(uploads.number == step.number)
             await connection.execute(named.values(upload_id=step.upload_id))
         case UploadEnded():
             await connection.execute(delete(schema.parts).where(parts.upload == step.number))
+            versions = schema.upload_versions
+            await connection.execute(delete(versions).where(versions.c.upload == step.number))
             await connection.execute(delete(schema.uploads).where(uploads.number == step.number))
         case PackChecked():
             await _write_checked(connection, step)
+
+
+async def _begin_upload(connection: AsyncConnection, upload: Upload) -> None:
+    values = asdict(upload)
+    position = values.pop("position")
+    versions = schema.upload_versions
+    await connection.execute(delete(versions).where(versions.c.upload == upload.number))
+    await connection.execute(insert(schema.uploads).values(values))
+    if position >= 0:
+        await connection.execute(insert(versions).values(upload=upload.number, position=position))
 
 
 async def _write_checked(connection: AsyncConnection, step: PackChecked) -> None:

@@ -120,6 +120,9 @@ class JobView(Struct, frozen=True):
         error: why it failed or was quarantined; empty otherwise.
         progress: null unless it is under way.
         actions: what may be asked of it now.
+        devices_missing: ordinals of the device's job that were never here, the first 1,000; nothing waits for
+            them.
+        devices_total: how many devices that job has; null while the last one has not told.
     """
 
     job_id: str
@@ -138,6 +141,8 @@ class JobView(Struct, frozen=True):
     counters: CountersView
     progress: ProgressView | None
     actions: list[Action]
+    devices_missing: list[int] = []
+    devices_total: int | None = None
 
 
 class EntryView(Struct, frozen=True):

@@ -30,7 +30,7 @@ from transfer.jobs.import_.journal import Journal
 from transfer.jobs.import_.options import IfExists
 from transfer.ledger.values import ObjectEntry, ObjectState
 from transfer.stores.checksums import composite_etag
-from transfer.stores.contract import Checksums, ListedObject, ObjectInfo, Part, Store
+from transfer.stores.contract import Checksums, ListedObject, ListedVersion, ObjectInfo, Part, Store
 
 _THERE = "the bucket has an object of this key already"
 _REMEDY = "--if-exists overwrite replaces it, skip leaves it"
@@ -128,7 +128,7 @@ class Arbiter:
         if self._policy is IfExists.SAME or not self._journal.is_fresh:
             # It may be ours, of a moment before an earlier attempt broke off.
             return Judgement(Verdict.COMPARE)
-        return self._leave(listed)
+        return leave(self._policy, listed)
 
     async def compare(
         self,
@@ -181,15 +181,17 @@ class Arbiter:
             return Judgement(Verdict.DONE, info.etag)
         if self._policy is IfExists.OVERWRITE:
             return SEND
-        return self._leave(info, "" if same is None else "another")
+        return leave(self._policy, info, "" if same is None else "another")
 
-    def _leave(self, there: ObjectInfo | ListedObject, which: str = "") -> Judgement:
-        reason = _THERE if not which else f"the bucket has {which} object of this key"
-        if there.last_modified is not None:
-            reason += f", {there.size_bytes:,} bytes of {there.last_modified:%Y-%m-%d %H:%M:%S}"
-        if self._policy is IfExists.SKIP:
-            return Judgement(Verdict.SKIP, reason=reason)
-        return Judgement(Verdict.REFUSE, reason=f"{reason}; {_REMEDY}")
+
+def leave(policy: IfExists, there: ObjectInfo | ListedObject | ListedVersion, which: str = "") -> Judgement:
+    """The verdict on an entry whose key has an object that stays as it is; `which` says what kind of one."""
+    reason = _THERE if not which else f"the bucket has {which} object of this key"
+    if there.last_modified is not None:
+        reason += f", {there.size_bytes:,} bytes of {there.last_modified:%Y-%m-%d %H:%M:%S}"
+    if policy is IfExists.SKIP:
+        return Judgement(Verdict.SKIP, reason=reason)
+    return Judgement(Verdict.REFUSE, reason=f"{reason}; {_REMEDY}")
 
 
 def is_same(

@@ -46,6 +46,8 @@ def receive(
     report: Callable[[Finding], None],
     keys: Keys = NO_KEYS,
     signers: AllowedSigners | None = None,
+    *,
+    reads_segments: bool = True,
 ) -> Arrival:
     """Check a device on arrival.
 
@@ -55,6 +57,8 @@ def receive(
         report: told what is wrong with it.
         keys: what opens it, if it is encrypted.
         signers: whose signatures count; None: it need not be signed.
+        reads_segments: hold all segments against their digests; else `lost_segments` has to be asked of those
+            that are used.
 
     Raises:
         DeviceError: there is no device, or one that is not to be taken.
@@ -75,8 +79,9 @@ def receive(
         what = f"device {root} was sealed before its last copy ended"
         raise DeviceError(what, remedy="say --incomplete to import what is there")
     check_presence(device, files, found.append)
-    _check_small_files(device, files, found.append)
-    lost = {number for finding in found if (number := _segment_lost_by(finding, device.layout)) is not None}
+    checked = files if reads_segments else replace(files, segments={})
+    _check_small_files(device, checked, found.append)
+    lost = _lost_by(found, device.layout)
     headers = [header for number, header in sorted(files.headers.items()) if number not in lost]
     if files.seal is None:
         headers = [header for header in headers if _is_whole(device, header, found.append)]
@@ -85,6 +90,16 @@ def receive(
     for finding in found:
         report(finding)
     return Arrival(device, files, Manifest(device, headers), files.seal_blake3)
+
+
+def lost_segments(arrival: Arrival, numbers: set[int], report: Callable[[Finding], None]) -> set[int]:
+    """Which of these segments cannot be trusted, where `receive` did not read them."""
+    found: list[Finding] = []
+    segments = {number: stored for number, stored in arrival.files.segments.items() if number in numbers}
+    _check_small_files(arrival.device, replace(arrival.files, segments=segments, others=[]), found.append)
+    for finding in found:
+        report(finding)
+    return _lost_by(found, arrival.device.layout)
 
 
 def _refuse_bad_seal(root: str, found: list[Finding], codes: frozenset[str]) -> None:
@@ -100,6 +115,10 @@ def _check_small_files(device: Device, files: StoredFiles, report: Callable[[Fin
         check_digests(device, replace(files, packs={}), reader, report, lambda count: None)
     finally:
         reader.close()
+
+
+def _lost_by(found: list[Finding], layout: Layout) -> set[int]:
+    return {number for finding in found if (number := _segment_lost_by(finding, layout)) is not None}
 
 
 def _segment_lost_by(finding: Finding, layout: Layout) -> int | None:
@@ -132,15 +151,17 @@ def run_records(manifest: Manifest, run: int) -> Iterator[PathRecord]:
                 continue
 
 
-def merged(manifest: Manifest) -> Iterator[SpottedRecord]:
-    """The merged view of the segments that can be read, each record with its place on the device."""
-    return merge_runs([_spotted_records(manifest, run) for run in manifest.runs])
+def merged(manifest: Manifest, after: bytes = b"") -> Iterator[SpottedRecord]:
+    """The merged view of the segments that can be read, behind path `after`, each record with its place on
+    the device.
+    """
+    return merge_runs([_spotted_records(manifest, run, after) for run in manifest.runs])
 
 
-def _spotted_records(manifest: Manifest, run: int) -> Iterator[SpottedRecord]:
+def _spotted_records(manifest: Manifest, run: int, after: bytes) -> Iterator[SpottedRecord]:
     for header in manifest.headers:
         if header.run == run:
             try:
-                yield from Manifest(manifest.device, [header]).spotted_records(run)
+                yield from Manifest(manifest.device, [header]).spotted_records(run, after)
             except IntegrityError:
                 continue

@@ -16,7 +16,7 @@ from transfer.errors import AccessError, NotFoundError, StoreError
 from transfer.jobs.import_.health import EndpointHealth
 from transfer.stores.contract import ListedObject, Store
 
-_PASSED_BY = 2_000
+PASSED_BY = 2_000
 _AFTER_ALL = "\U0010fffd" * 4  # behind any key that people or programs write
 
 
@@ -74,10 +74,10 @@ class Existing:
     async def _go_to(self, key: str) -> ListedObject | None:
         passed = 0
         while not self._is_at_end and (self._head is None or self._head.key < key):
-            if passed == _PASSED_BY:
+            if passed == PASSED_BY:
                 await self.aclose()
             if self._listing is None:
-                start = _just_before(key, self._prefix) if passed else ""
+                start = just_before(key, self._prefix) if passed else ""
                 self._listing = self._store.list(self._prefix, start_after=start)
             self._head = await self._health.watch(anext(self._listing, None))
             self._is_at_end = self._head is None
@@ -93,7 +93,7 @@ class Existing:
         return ListedObject(info.key, info.size_bytes, info.etag, info.last_modified, None)
 
 
-def _just_before(key: str, prefix: str) -> str:
+def just_before(key: str, prefix: str) -> str:
     """A text that sorts before `key`, with nothing that anybody would name between them."""
     code = ord(key[-1]) - 1 if key else 0
     if code < 0x20 or len(key) <= len(prefix):

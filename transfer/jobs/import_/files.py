@@ -9,33 +9,28 @@ the job.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
-from transfer.core.records import Begin, Chunk, Entry, File, Void
+from transfer.core.records import Begin, Chunk, DeleteMarker, Entry, File, Void
 from transfer.errors import AccessError, PreconditionError, StoreError, TransferError
 from transfer.jobs.import_.arbiter import Arbiter, Judgement, Verdict, is_same
-from transfer.jobs.import_.budget import Budget, Hold
+from transfer.jobs.import_.budget import Budget
 from transfer.jobs.import_.comparison import Comparison
 from transfer.jobs.import_.health import EndpointHealth
 from transfer.jobs.import_.journal import Journal
-from transfer.jobs.import_.links import LinkState, LinkStates
+from transfer.jobs.import_.links import LinkStates
 from transfer.jobs.import_.options import ImportOptions
 from transfer.jobs.import_.outcome import Outcome, Subject
 from transfer.jobs.import_.packs import OpenedFrame
-from transfer.jobs.import_.planning import (
-    BEGIN_LOST,
-    SUPERSEDED,
-    GroupWork,
-    LargeFile,
-    Place,
-    Sending,
-    SmallStep,
-    stand_in_of,
-)
+from transfer.jobs.import_.settling import Settlement
+from transfer.jobs.import_.small import SmallSender
+from transfer.jobs.import_.steps import GroupWork, LargeFile, MarkerStep, Sending, SmallStep, stand_in_of
+from transfer.jobs.import_.turns import Turns
 from transfer.jobs.import_.upload import Upload, sums_of
-from transfer.stores.contract import ObjectInfo, PutResult, Store
+from transfer.stores.contract import ObjectInfo, Store
 
 PARK_TIMEOUT_S = 30.0
-_RACES = 3  # that are lost to other writers, one after the other
 
 
 class FileSender:
@@ -51,6 +46,7 @@ class FileSender:
         journal: records uploads.
         outcome: told what became of each file.
         links: told what became of files that hard links may name.
+        turns: of versions.
         health: watches the calls to the store.
         tasks: where requests run.
     """
@@ -67,6 +63,7 @@ class FileSender:
         journal: Journal,
         outcome: Outcome,
         links: LinkStates,
+        turns: Turns,
         health: EndpointHealth,
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -77,10 +74,21 @@ class FileSender:
         self._arbiter = arbiter
         self._journal = journal
         self._outcome = outcome
-        self._links = links
         self._health = health
         self._tasks = tasks
-        self._requests = asyncio.Semaphore(options.requests)
+        self._turns = turns
+        self._settlement = Settlement(outcome, links)
+        self._small = SmallSender(
+            store=store,
+            requests=options.requests,
+            exclusive=exclusive,
+            arbiter=arbiter,
+            outcome=outcome,
+            settlement=self._settlement,
+            turns=turns,
+            health=health,
+            tasks=tasks,
+        )
         self._uploads: set[Upload] = set()
         self._large: LargeFile | None = None
         self._upload: Upload | None = None
@@ -91,6 +99,7 @@ class FileSender:
         """A run begins."""
         await self.lose_large("the copy was interrupted inside it, and did not go on")
         self._lost_path = b""
+        await self._turns.all_ended()  # what it brings of a key comes behind what is under way
 
     async def take(self, opened: OpenedFrame[GroupWork]) -> None:
         """Turn the content of a frame into requests; returns when all of them are under way."""
@@ -103,7 +112,9 @@ class FileSender:
     async def _one(self, record: Entry, step: object, opened: OpenedFrame[GroupWork]) -> None:
         match record, step:
             case File(), SmallStep():
-                await self._small(step, opened)
+                await self._small.send(step, opened)
+            case DeleteMarker(), MarkerStep():
+                await self._small.mark(step)
             case Begin(), LargeFile():
                 self._begin(step)
             case Chunk(), _:
@@ -113,77 +124,10 @@ class FileSender:
             case Void(), _:
                 self._give_up()
 
-    async def _small(self, step: SmallStep, opened: OpenedFrame[GroupWork]) -> None:
-        sending, judgement = step.sending, step.judgement
-        record = sending.record
-        if step.place.path is None:
-            self._leave_out(step.place)
-            return
-        if judgement.verdict not in (Verdict.SEND, Verdict.COMPARE):
-            await self._conclude(sending, judgement)
-            return
-        damage = opened.damage or opened.defects.get(sending.path, "")
-        if damage:
-            await self._fell(sending, damage, integrity=True)
-            return
-        self._outcome.bytes_verified += record.size_bytes
-        offset = record.offset or 0
-        body = memoryview(opened.content)[offset : offset + record.size_bytes]
-        await self._requests.acquire()
-        hold = opened.hold.share()
-        task = self._tasks.create_task(self._deliver(step, body))
-        task.add_done_callback(lambda _: self._settled(hold))
-
-    def _settled(self, hold: Hold) -> None:
-        """A small file's request ended, however: also one that never began."""
-        self._requests.release()
-        hold.let_go()
-
-    async def _deliver(self, step: SmallStep, body: memoryview) -> None:
-        """One small file, to its end."""
-        sending, judgement = step.sending, step.judgement
-        try:
-            if judgement.verdict is Verdict.COMPARE:
-                judgement = await self._compare(step, body)
-            for _ in range(_RACES):
-                if judgement.verdict is not Verdict.SEND:
-                    break
-                try:
-                    result = await self._put(step, body)
-                except PreconditionError:
-                    judgement = await self._compare(step, body, raced=True)
-                else:
-                    await self._done(sending, result)
-                    return
-        except TransferError as error:
-            await self._fell(sending, str(error))
-        else:
-            await self._conclude(sending, judgement)
-
-    async def _compare(self, step: SmallStep, body: memoryview, *, raced: bool = False) -> Judgement:
-        record = step.sending.record
-        return await self._arbiter.compare(
-            step.sending.key,
-            record.size_bytes,
-            sums_of(record),
-            body=body,
-            recorded=step.judgement.recorded,
-            raced=raced,
-        )
-
-    async def _put(self, step: SmallStep, body: memoryview) -> PutResult:
-        call = self._store.put(
-            step.sending.key,
-            [body],
-            checksums=sums_of(step.sending.record),
-            metadata=step.metadata,
-            if_none_match=self._exclusive,
-        )
-        return await self._health.watch(call)
-
     def _begin(self, large: LargeFile) -> None:
         """A large file begins."""
         self._large, self._upload, self._comparison = large, None, None
+        self._lost_path = b""
         if large.plan is None:
             return
         if large.there is not None:
@@ -191,7 +135,8 @@ class FileSender:
             return
         self._budget.raise_to(2 * large.plan.part_size_bytes + self._chunk_size_bytes)
         if large.parked is not None:
-            self._journal.take_parked(large.key)
+            self._journal.take_parked(large.key, large.upload_spot)
+        version = large.version
         self._upload = Upload(
             store=self._store,
             health=self._health,
@@ -199,8 +144,9 @@ class FileSender:
             journal=self._journal,
             large=large,
             plan=large.plan,
-            exclusive=self._exclusive,
+            exclusive=self._exclusive and (version is None or version.is_first),
             on_part=self._outcome.sent_part,
+            turn=None if version is None else self._turns.next(large.key),
         )
         self._uploads.add(self._upload)
 
@@ -235,18 +181,20 @@ class FileSender:
         if large is None or record.path_bytes == self._lost_path:
             return
         if large.place.path is None:
-            self._leave_out(large.place)
+            self._settlement.leave_out(large.place)
             return
         stand_in = stand_in_of(large.path, large.place)
-        sending = Sending(large.path, record, large.key, large.run, stand_in, large.spot)
+        sending = Sending(
+            large.path, record, large.key, large.run, stand_in, large.record_spot, large.version
+        )
         if upload is not None:
-            self._tasks.create_task(self._complete(sending, upload))
+            self._end(upload, self._complete(sending, upload))
         elif large.there is not None:
             self._tasks.create_task(
                 self._conclude_compared(sending, large.there, large.judgement, comparison)
             )
         else:
-            await self._conclude(sending, large.judgement)
+            await self._settlement.conclude(sending, large.judgement)
 
     async def _conclude_compared(
         self, sending: Sending, there: ObjectInfo, judgement: Judgement, comparison: Comparison | None
@@ -254,30 +202,36 @@ class FileSender:
         """A large file ends that has an object of its key."""
         record = sending.record
         if comparison is not None and comparison.damage:
-            await self._fell(sending, comparison.damage, integrity=True)
+            await self._settlement.fell(sending, comparison.damage, integrity=True)
             return
         if comparison is not None:
             same: bool | None = await comparison.is_same()
         else:
             same = is_same(there, record.size_bytes, sums_of(record))
         weighed = self._arbiter.weigh(there, record.size_bytes, same, judgement.recorded)
-        await self._conclude(sending, weighed)
+        await self._settlement.conclude(sending, weighed)
 
     async def _complete(self, sending: Sending, upload: Upload) -> None:
         try:
             result = await upload.complete(sending.record)
         except PreconditionError:
             self._outcome.settled_parts(upload.sent_bytes)
-            await self._conclude(sending, await self._lost_race(sending))
+            judgement = await self._lost_race(sending)
+            if judgement.verdict is not Verdict.DONE:
+                upload.hold_back(judgement.reason)
+            await self._settlement.conclude(sending, judgement)
             await self._abort(upload)
         except TransferError as error:
             self._outcome.settled_parts(upload.sent_bytes)
-            await self._fell(sending, upload.failure or str(error), integrity=upload.is_damaged)
+            reason = upload.failure or upload.refusal(error)
+            if not upload.is_damaged:
+                upload.hold_back(reason)
+            await self._settlement.fell(sending, reason, integrity=upload.is_damaged)
             await self._abort(upload)
         else:
             self._uploads.discard(upload)
             self._outcome.settled_parts(upload.sent_bytes)
-            await self._done(sending, result)
+            await self._settlement.done(sending, result)
             try:
                 await upload.ended()
             except (AccessError, StoreError) as error:
@@ -301,7 +255,12 @@ class FileSender:
         upload = self._upload
         self._large = self._upload = self._comparison = None
         if upload is not None:
-            self._tasks.create_task(self._abort(upload))
+            self._end(upload, self._abort(upload))
+
+    def _end(self, upload: Upload, work: Coroutine[Any, Any, None]) -> None:
+        """The last that is done about an upload; then it is the next version's turn."""
+        task = self._tasks.create_task(work)
+        task.add_done_callback(lambda _: upload.end_turn())
 
     async def lose_large(self, reason: str, *, damaged: bool = False) -> None:
         """The large file at hand, if there is one, goes no further."""
@@ -312,11 +271,11 @@ class FileSender:
         self._lost_path = large.path
         if large.place.path is not None:
             why = large.judgement.reason or reason
-            subject = Subject(large.spot, large.path, large.key, large.size_bytes)
+            subject = Subject(large.record_spot, large.path, large.key, large.size_bytes)
             await self._outcome.fell(subject, why, integrity=damaged)
         if upload is not None:
             upload.fail(reason, damaged=damaged)
-            self._tasks.create_task(self._abort(upload))
+            self._end(upload, self._abort(upload))
 
     async def _abort(self, upload: Upload) -> None:
         try:
@@ -338,39 +297,3 @@ class FileSender:
                 task.cancel()
             await asyncio.gather(*opening, return_exceptions=True)
         self._outcome.uploads_parked += sum(upload.is_open for upload in self._uploads)
-
-    def _leave_out(self, place: Place) -> None:
-        self._outcome.superseded += place.why is SUPERSEDED
-
-    async def _conclude(self, sending: Sending, judgement: Judgement) -> None:
-        """An entry ends without being sent."""
-        match judgement.verdict:
-            case Verdict.DONE:
-                if judgement.recorded is not None:  # an earlier attempt read it
-                    self._outcome.bytes_verified += sending.record.size_bytes
-                await self._outcome.was_there(_subject(sending), judgement.etag, judgement.recorded)
-                self._settle(sending, etag=judgement.etag)
-            case Verdict.SKIP:
-                await self._outcome.skip(_subject(sending), judgement.reason)
-                self._settle(sending, problem=judgement.reason)
-            case _:
-                reason = judgement.reason or "other writers keep changing it; give the command again"
-                await self._fell(sending, reason, integrity=reason is BEGIN_LOST)
-
-    def _settle(self, sending: Sending, problem: str = "", etag: str = "") -> None:
-        record, stand_in = sending.record, sending.stand_in
-        state = LinkState(problem=problem, etag=etag, blake3=record.blake3, stand_in=stand_in)
-        self._links.settle(sending.run, sending.path, record, state)
-
-    async def _done(self, sending: Sending, result: PutResult) -> None:
-        await self._outcome.succeeded(_subject(sending), result.etag)
-        self._settle(sending, etag=result.etag)
-
-    async def _fell(self, sending: Sending, reason: str, *, integrity: bool = False) -> None:
-        await self._outcome.fell(_subject(sending), reason, integrity=integrity)
-        self._settle(sending, problem=reason)
-
-
-def _subject(sending: Sending) -> Subject:
-    record = sending.record
-    return Subject(sending.spot, sending.path, sending.key, record.size_bytes, record.blake3)

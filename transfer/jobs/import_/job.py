@@ -10,29 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from transfer.core.merge import LaterPaths
 from transfer.core.progress import Progress
-from transfer.core.records import Header
 from transfer.core.retry import is_transient
-from transfer.device.manifest import Manifest
-from transfer.device.path_table import PathTable
-from transfer.errors import DeviceError, IntegrityError, LedgerError, TransferError
-from transfer.jobs.import_.arbiter import Arbiter
-from transfer.jobs.import_.arrival import Arrival, merged, receive, run_records
-from transfer.jobs.import_.budget import Budget
-from transfer.jobs.import_.files import FileSender
+from transfer.errors import DeviceError, LedgerError, TransferError
+from transfer.jobs.import_.arrival import receive
+from transfer.jobs.import_.course import Course
+from transfer.jobs.import_.device_set import take_stock
 from transfer.jobs.import_.handover import Handover
-from transfer.jobs.import_.health import EndpointHealth, StoreLostError
 from transfer.jobs.import_.journal import Journal
-from transfer.jobs.import_.links import LinkStates
 from transfer.jobs.import_.options import IfExists, ImportOptions
-from transfer.jobs.import_.others import OtherSender
 from transfer.jobs.import_.outcome import Outcome
-from transfer.jobs.import_.packs import PackStream
-from transfer.jobs.import_.planning import FilePlanner, GroupWork
 from transfer.jobs.import_.registration import begin, refuse_replay, register
 from transfer.jobs.import_.reporting import Reporter
 from transfer.ledger.ledger import Ledger
@@ -69,7 +59,6 @@ class Import:
         self._options = options
         self._ledger = ledger
         self._report_directory = report_directory
-        self._exclusive = False
         self.outcome = Outcome(options.bucket, observe=observe)
 
     async def run(self) -> Outcome:
@@ -91,6 +80,8 @@ class Import:
         await handover.check()
         job, sighting = await register(self._ledger, arrival, self._options)
         self._note(sighting)
+        self.outcome.devices = await take_stock(self._ledger, arrival)
+        self.outcome.devices_of = arrival.device.document.job
         await handover.received()
         self.outcome.journal = journal = Journal(
             self._ledger, job.number, begun=job.phase is not Phase.RECEIVED
@@ -102,8 +93,11 @@ class Import:
                 capabilities = await self._store.probe()
                 self.outcome.verified_by = capabilities.checksum.value
                 await journal.load(self._store)
-                self._exclusive = capabilities.if_none_match is True and not self._overwrites
-                await self._send(arrival, journal)
+                exclusive = capabilities.if_none_match is True and not self._overwrites
+                course = Course(
+                    self._store, self._options, arrival, journal, self.outcome, exclusive=exclusive
+                )
+                await course.send()
                 await self._drop_parked(journal)
             state = self._state()
             if state != "damaged":
@@ -198,129 +192,7 @@ class Import:
         except TransferError as error:
             self.outcome.left_upload("an upload of an earlier attempt", str(error))
 
-    async def _send(self, arrival: Arrival, journal: Journal) -> None:
-        health = EndpointHealth()
-        options = self._options
-        arbiter = Arbiter(self._store, health, journal, options.if_exists, options.prefix)
-        manifest = arrival.manifest
-        with PathTable() as table:
-            links = LinkStates(table, several_runs=len(manifest.runs) > 1)
-            await asyncio.to_thread(links.find_stand_ins, manifest, options.filter)
-            try:
-                manifest = await self._send_files(arrival, arbiter, journal, links, health)
-                async with asyncio.TaskGroup() as tasks:
-                    others = OtherSender(
-                        store=self._store,
-                        options=options,
-                        exclusive=self._exclusive,
-                        arbiter=arbiter,
-                        outcome=self.outcome,
-                        links=links,
-                        health=health,
-                        tasks=tasks,
-                    )
-                    await others.send(merged(manifest))
-            except BaseExceptionGroup as group:
-                raise _first_of(group) from None
-            except StoreLostError as lost:
-                raise lost.error from None
-            finally:
-                await arbiter.aclose()
-
-    async def _send_files(
-        self,
-        arrival: Arrival,
-        arbiter: Arbiter,
-        journal: Journal,
-        links: LinkStates,
-        health: EndpointHealth,
-    ) -> Manifest:
-        """Send all files; the manifest without the segments that proved to be broken."""
-        options, chunk_size_bytes = self._options, arrival.device.document.chunk_size_bytes
-        budget = Budget(options.memory_bytes)
-        planner = FilePlanner(
-            chunk_size_bytes=chunk_size_bytes,
-            options=options,
-            arbiter=arbiter,
-            journal=journal,
-            links=links,
-        )
-        stream = PackStream(
-            arrival.device, arrival.files, budget, options.workers, planner.plan, self.outcome.found
-        )
-        files = None
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                files = FileSender(
-                    store=self._store,
-                    chunk_size_bytes=chunk_size_bytes,
-                    options=options,
-                    exclusive=self._exclusive,
-                    budget=budget,
-                    arbiter=arbiter,
-                    journal=journal,
-                    outcome=self.outcome,
-                    links=links,
-                    health=health,
-                    tasks=tasks,
-                )
-                return await self._follow(arrival, stream, planner, files, journal)
-        finally:
-            await asyncio.to_thread(stream.close)
-            if files is not None:
-                await files.park()
-
-    async def _follow(
-        self,
-        arrival: Arrival,
-        stream: PackStream[GroupWork],
-        planner: FilePlanner,
-        files: FileSender,
-        journal: Journal,
-    ) -> Manifest:
-        """Read the packs in order, run by run."""
-        manifest = arrival.manifest
-        whole: list[Header] = []
-        run = expected = 0
-        for header in manifest.headers:
-            if header.sequence != expected:
-                await _lose(planner, files, "a segment of the manifest is lost")
-            expected = header.sequence + 1
-            if header.run != run:
-                run = header.run
-                later = [run_records(manifest, newer) for newer in manifest.runs if newer > run]
-                await files.start_run()
-                await planner.start_run(run, LaterPaths(later))
-            try:
-                checked = header.sequence in journal.checked
-                async with aclosing(stream.frames(header.sequence, checked=checked)) as frames:
-                    async for opened in frames:
-                        await files.take(opened)
-            except IntegrityError as error:
-                await _lose(planner, files, f"the manifest is damaged: {error.what}")
-            else:
-                whole.append(header)
-                if header.sequence in stream.whole:
-                    await journal.pack_checked(header.sequence)
-        cut_off = bool(manifest.headers) and not manifest.headers[-1].run_complete
-        await files.lose_large("the copy to the device did not end", damaged=not cut_off)
-        return Manifest(arrival.device, whole)
-
 
 def _may_mend(error: TransferError) -> bool:
     """Whether the job may go on later: when endpoint, device or ledger are back."""
     return is_transient(error) or isinstance(error, DeviceError | LedgerError)
-
-
-async def _lose(planner: FilePlanner, files: FileSender, reason: str) -> None:
-    planner.lose_large()
-    await files.lose_large(reason, damaged=True)
-
-
-def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the job; that of the endpoint before those that it brought about."""
-    lost, rest = group.split(StoreLostError)
-    error: BaseException = lost or rest or group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error.error if isinstance(error, StoreLostError) else error

@@ -7,6 +7,7 @@ What the ledger says was done is never taken as more than that: the caller compa
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from typing import TypeAlias
 
 from transfer.core.merge import Spot
 from transfer.core.parts import PartPlan
@@ -16,6 +17,9 @@ from transfer.ledger.ledger import Ledger
 from transfer.ledger.objects import Objects
 from transfer.ledger.values import ObjectEntry, ObjectState, Upload
 from transfer.stores.contract import Part, Store
+
+_Name: TypeAlias = tuple[str, Spot | None]
+"""Of an upload: its key and, where that has several versions, which of the device's records it is of."""
 
 _PAGE_ROWS = 1024
 _PACKS_OPEN = 16
@@ -69,8 +73,8 @@ class Journal:
         self.is_fresh = True
         self._furthest: Spot = (-1, -1)
         self._reached: Spot = (-1, -1)
-        self._parked: dict[str, Parked] = {}
-        self._recalls: OrderedDict[int, _Recall] = OrderedDict()
+        self._parked: dict[_Name, Parked] = {}
+        self._memory = Memory(self)
 
     async def load(self, store: Store) -> None:
         """Learn what earlier attempts did, and which of their uploads are still at the store.
@@ -79,9 +83,11 @@ class Journal:
             TransferError: the store or the ledger does not answer.
         """
         self.checked = await self.ledger.objects.checked_packs(self.job)
-        for upload in reversed(await self.ledger.uploads.begun(self.job)):  # the newest of a key goes on
-            if upload.upload_id and upload.key not in self._parked:
-                self._parked[upload.key] = await self._parked_of(store, upload)
+        for upload in reversed(await self.ledger.uploads.begun(self.job)):  # the newest of a name goes on
+            is_version = upload.position >= 0
+            name: _Name = (upload.key, (upload.sequence, upload.position) if is_version else None)
+            if upload.upload_id and name not in self._parked:
+                self._parked[name] = await self._parked_of(store, upload)
             else:
                 await give_up(self.ledger, store, self.job, upload)
         self._furthest = await self.ledger.objects.last_spot(self.job)
@@ -106,13 +112,18 @@ class Journal:
             listed = {}  # it keeps parts and cannot list them: they are sent again, over what is there
         return Parked(upload, recorded, listed)
 
-    def parked(self, key: str) -> Parked | None:
-        """The upload of a key that was left open; it stays the journal's until `take_parked`."""
-        return self._parked.get(key)
+    def parked(self, key: str, spot: Spot | None = None) -> Parked | None:
+        """The upload of a key that was left open; it stays the journal's until `take_parked`.
 
-    def take_parked(self, key: str) -> None:
+        Args:
+            key: of the object.
+            spot: of its first record, where it is one of several versions of the key.
+        """
+        return self._parked.get((key, spot))
+
+    def take_parked(self, key: str, spot: Spot | None = None) -> None:
         """Whoever takes it ends it."""
-        self._parked.pop(key, None)
+        self._parked.pop((key, spot), None)
 
     async def drop_parked(self, store: Store) -> None:
         """Give up what nobody took.
@@ -120,27 +131,22 @@ class Journal:
         Raises:
             TransferError: the store does not do it; what is left stays recorded.
         """
-        for key in list(self._parked):
-            await give_up(self.ledger, store, self.job, self._parked[key].upload)
-            del self._parked[key]
+        for name in list(self._parked):
+            await give_up(self.ledger, store, self.job, self._parked[name].upload)
+            del self._parked[name]
 
     async def recall(self, spot: Spot) -> ObjectEntry | None:
         """What is recorded of an entry; within a segment, positions are asked for in ascending order."""
-        if self.is_fresh:
-            return None
+        self.reach(spot)
+        return await self._memory.recall(spot)
+
+    def reach(self, spot: Spot) -> None:
+        """An entry was met again."""
         self._reached = max(self._reached, spot)
-        sequence, position = spot
-        recall = self._recalls.get(sequence)
-        if recall is None:
-            recall = self._recalls[sequence] = _Recall(self.ledger.objects, self.job, sequence)
-            if len(self._recalls) > _PACKS_OPEN:
-                self._recalls.popitem(last=False)
-        self._recalls.move_to_end(sequence)
-        return await recall.entry(position)
 
     def forget_recalls(self) -> None:
         """The device is gone through once more, from its first segment."""
-        self._recalls.clear()
+        self._memory = Memory(self)
 
     async def record(
         self,
@@ -164,6 +170,30 @@ class Journal:
     async def pack_checked(self, sequence: int) -> None:
         """Record that a whole pack was read and is what it should be."""
         await self.ledger.recorder.pack_checked(self.job, sequence)
+
+
+class Memory:
+    """One pass over what a journal has of entries; within a segment, positions are asked for in ascending
+    order.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._recalls: OrderedDict[int, _Recall] = OrderedDict()
+
+    async def recall(self, spot: Spot) -> ObjectEntry | None:
+        """What is recorded of an entry."""
+        journal = self._journal
+        if journal.is_fresh:
+            return None
+        sequence, position = spot
+        recall = self._recalls.get(sequence)
+        if recall is None:
+            recall = self._recalls[sequence] = _Recall(journal.ledger.objects, journal.job, sequence)
+            if len(self._recalls) > _PACKS_OPEN:
+                self._recalls.popitem(last=False)
+        self._recalls.move_to_end(sequence)
+        return await recall.entry(position)
 
 
 class _Recall:

@@ -57,24 +57,29 @@ class LinkStates:
     def __init__(self, table: PathTable, *, several_runs: bool) -> None:
         self.run = 0
         self._table = table
-        self._several_runs = several_runs
+        self.several_runs = several_runs
         self._has_stand_ins = False
 
     def find_stand_ins(self, manifest: Manifest, rules: Filter) -> None:
         """Look ahead over the manifest, where it matters."""
-        if not self._several_runs and rules.is_empty:
+        if not self.several_runs and rules.is_empty:
             return
-        self._has_stand_ins = True
         for run in manifest.runs:
             later = LaterPaths([run_records(manifest, newer) for newer in manifest.runs if newer > run])
             for path, record in run_records(manifest, run):
                 if isinstance(record, File):
-                    if self._is_noted(path, record):
-                        self._table.put(_NEWEST_AHEAD + path, str(run))
+                    self.file_ahead(run, path, record)
                 elif isinstance(record, Hardlink) and _is_live(path, record, later, rules):
-                    self._offer_stand_in(path, record.target_bytes)
+                    self.offer_stand_in(path, record.target_bytes)
 
-    def _offer_stand_in(self, path: bytes, target: bytes) -> None:
+    def file_ahead(self, run: int, path: bytes, record: File) -> None:
+        """A file comes by while looking ahead, run by run."""
+        self._has_stand_ins = True
+        if self.notes(path, record):
+            self._table.put(_NEWEST_AHEAD + path, str(run))
+
+    def offer_stand_in(self, path: bytes, target: bytes) -> None:
+        """A hard link that will be made comes by, looking ahead; the first one to a version stands in."""
         version = self._table.get(_NEWEST_AHEAD + target)
         if version is not None and self._table.get(place := _STAND_IN % int(version) + target) is None:
             self._table.put(place, path_text(path))
@@ -86,13 +91,13 @@ class LinkStates:
 
     def meet_file(self, path: bytes, record: File, state: LinkState) -> None:
         """A file comes by, in the order of the device; it is the newest version so far."""
-        if self._is_noted(path, record):
+        if self.notes(path, record):
             self._table.put(_NEWEST + path, str(self.run))
             self.settle(self.run, path, record, state)
 
     def settle(self, run: int, path: bytes, record: File, state: LinkState) -> None:
         """What became of a version, whichever run is at hand by now."""
-        if self._is_noted(path, record):
+        if self.notes(path, record):
             self._table.put(_VERSION % run + path, msgspec.json.encode(state).decode())
 
     def meet(self, path: bytes, link: Hardlink) -> None:
@@ -109,8 +114,9 @@ class LinkStates:
         """Whether a file or hard link of the device has this path, which is one of `LINK_SUFFIX`."""
         return any(self._table.get(kind + path) is not None for kind in (_NEWEST, _LINK))
 
-    def _is_noted(self, path: bytes, record: File) -> bool:
-        return self._several_runs or record.inode is not None or path.endswith(LINK_SUFFIX.encode())
+    def notes(self, path: bytes, record: File) -> bool:
+        """Whether anything has to be remembered of a file."""
+        return self.several_runs or record.inode is not None or path.endswith(LINK_SUFFIX.encode())
 
 
 def _is_live(path: bytes, link: Hardlink, later: LaterPaths, rules: Filter) -> bool:

@@ -9,6 +9,7 @@ from transfer.core.filters import Filter
 from transfer.core.s3_limits import AWS_LIMITS, S3Limits
 from transfer.device.encryption import NO_KEYS, Keys
 from transfer.formats.allowed_signers import AllowedSigners
+from transfer.jobs.import_.objects import KEEP
 
 
 class Symlinks(Enum):
@@ -42,6 +43,8 @@ class ImportOptions:
         allow_older: take a device although a newer seal of it, or another of its generation, was seen before.
         who: who answers for it, for the device's custody log; None: nothing is written to the device.
         ignore_custody: take a device although its custody log is not what it was.
+        storage_class: `keep` that of an exported object, `default`: the store's; or the name of one, for all.
+        object_file: files go as the objects that the device's `.transfer-objects.jsonl` says they were.
     """
 
     bucket: str
@@ -59,4 +62,6 @@ class ImportOptions:
     allow_older: bool = False
     who: str | None = None
     ignore_custody: bool = False
+    storage_class: str = KEEP
+    object_file: bool = False
     keys: Keys = NO_KEYS

@@ -18,17 +18,24 @@ from blake3 import blake3
 from transfer.core.merge import Spot, SpottedRecord
 from transfer.core.object_keys import LINK_SUFFIX
 from transfer.core.paths import display
-from transfer.core.records import Directory, Entry, Failed, File, Hardlink, Skipped, Symlink
+from transfer.core.records import DeleteMarker, Directory, Entry, Failed, File, Hardlink, Skipped, Symlink
 from transfer.errors import PreconditionError, TransferError
 from transfer.jobs.import_.arbiter import Arbiter, Judgement, Verdict
-from transfer.jobs.import_.entries import Target, is_wanted, key_of, link_problem, target_of
+from transfer.jobs.import_.emptiness import with_emptiness
+from transfer.jobs.import_.entries import Target, is_wanted, link_problem, missing_reason
 from transfer.jobs.import_.health import EndpointHealth
 from transfer.jobs.import_.links import LinkStates, text_path
+from transfer.jobs.import_.objects import facts_of
 from transfer.jobs.import_.options import IfExists, ImportOptions, Symlinks
 from transfer.jobs.import_.outcome import Outcome, Subject
+from transfer.jobs.import_.targets import Targets
 from transfer.stores.contract import Checksums, ObjectInfo, PutResult, Store
 
 _STEP = 256
+_NO_HEADERS = (
+    "it was an object, and is a hard link on the device: a copy of another object cannot have headers of its "
+    "own; make it a file of its own in the folder, and copy that again"
+)
 _OPEN = (Verdict.SEND, Verdict.COMPARE)
 
 
@@ -42,6 +49,7 @@ class OtherSender:
         arbiter: decides where there is an object already.
         outcome: told what became of each entry.
         links: what became of the files that hard links name.
+        targets: where entries go.
         health: watches the calls to the store.
         tasks: where requests run.
     """
@@ -55,6 +63,7 @@ class OtherSender:
         arbiter: Arbiter,
         outcome: Outcome,
         links: LinkStates,
+        targets: Targets,
         health: EndpointHealth,
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -64,6 +73,7 @@ class OtherSender:
         self._arbiter = arbiter
         self._outcome = outcome
         self._links = links
+        self._targets = targets
         self._health = health
         self._tasks = tasks
         self._requests = asyncio.Semaphore(options.requests)
@@ -75,7 +85,8 @@ class OtherSender:
         told = with_emptiness(entries, symlinks_have_keys=sent_links)
         while batch := await asyncio.to_thread(_take, told):
             for (path, record, spot), is_empty in batch:
-                if is_wanted(path, _size_of(record), self._options.filter):
+                is_object = facts_of(record) is not None
+                if is_wanted(path, _size_of(record), self._options.filter, is_object=is_object):
                     await self._one(path, record, spot, is_empty)
 
     async def _one(self, path: bytes, record: Entry, spot: Spot, is_empty: bool) -> None:
@@ -94,23 +105,25 @@ class OtherSender:
                 )
 
     async def _folder(self, path: bytes, record: Directory, spot: Spot, is_empty: bool) -> None:
-        if not is_empty:
+        if not is_empty and not self._targets.is_listed(path):
             self._outcome.folders_implied += 1
         elif self._options.filter.accepts_file(path):
-            await self._put(spot, path, target_of(path, record, 0, self._options), b"")
+            await self._put(spot, path, self._targets.of(path, record, 0), b"")
 
     async def _hardlink(self, path: bytes, record: Hardlink, spot: Spot) -> None:
         state = self._links.source(path, record)
         if text_path(state.stand_in) == path:  # it went with the files, and was counted there
             return
-        target = target_of(path, record, record.size_bytes, self._options)
+        target = self._targets.of(path, record, record.size_bytes)
         problem = target.problem
+        if not problem and self._targets.is_listed(path):
+            problem = _NO_HEADERS
         if state.problem:
             problem = f"hard link to {display(record.target_bytes)}: {state.problem}"
         if problem:
             await self._fell(spot, path, problem, record.size_bytes, integrity=state.is_lost)
             return
-        source = key_of(text_path(state.stand_in) or record.target_bytes, self._options)
+        source = self._targets.key(text_path(state.stand_in) or record.target_bytes)
         subject = Subject(spot, path, target.key, record.size_bytes, state.blake3)
         judgement = await self._arbiter.judge(target.key, record.size_bytes, spot)
         if judgement.verdict in _OPEN:
@@ -169,7 +182,7 @@ class OtherSender:
             case Symlinks.REPORT:
                 await self._fell(spot, path, link_problem(record))
             case Symlinks.RCLONE:
-                target = target_of(path, record, len(record.target_bytes), self._options)
+                target = self._targets.of(path, record, len(record.target_bytes))
                 if self._links.is_taken(path + LINK_SUFFIX.encode()):
                     target = Target(target.key, target.metadata, "a file of the device has the same key")
                 await self._put(spot, path, target, record.target_bytes)
@@ -224,7 +237,7 @@ class OtherSender:
     async def _fell(
         self, spot: Spot, path: bytes, reason: str, size_bytes: int = 0, *, integrity: bool = False
     ) -> None:
-        subject = Subject(spot, path, key_of(path, self._options), size_bytes)
+        subject = Subject(spot, path, self._targets.key(path), size_bytes)
         await self._outcome.fell(subject, reason, integrity=integrity)
 
     async def _start(self, request: Coroutine[Any, Any, None]) -> None:
@@ -235,36 +248,6 @@ class OtherSender:
             raise
         task = self._tasks.create_task(request)
         task.add_done_callback(lambda _: self._requests.release())
-
-
-def missing_reason(record: Failed | Skipped) -> str:
-    """Why the device lacks an entry."""
-    detail = record.detail if isinstance(record, Failed) else ""
-    return f"not on the device: {record.reason} at the source{': ' if detail else ''}{detail}"
-
-
-def with_emptiness(
-    entries: Iterator[SpottedRecord], *, symlinks_have_keys: bool
-) -> Iterator[tuple[SpottedRecord, bool]]:
-    """Each entry, those with keys in order; of a folder whether nothing in it gets a key."""
-    held: SpottedRecord | None = None
-    for entry in entries:
-        if held is not None and not entry[0].startswith(held[0]):
-            yield held, True
-            held = None
-        elif held is not None and _has_key(entry[1], symlinks_have_keys):
-            yield held, False
-            held = None
-        if isinstance(entry[1], Directory):
-            held = entry
-        else:
-            yield entry, False
-    if held is not None:
-        yield held, True
-
-
-def _has_key(record: Entry, symlinks_have_keys: bool) -> bool:
-    return symlinks_have_keys if isinstance(record, Symlink) else not isinstance(record, Failed | Skipped)
 
 
 def _size_of(record: Entry) -> int | None:
@@ -285,7 +268,7 @@ def _take(entries: Iterator[tuple[SpottedRecord, bool]]) -> list[tuple[SpottedRe
     batch: list[tuple[SpottedRecord, bool]] = []
     for told in entries:
         record = told[0][1]
-        if not isinstance(record, File) or record.changed:
+        if not isinstance(record, File | DeleteMarker) or getattr(record, "changed", False):
             batch.append(told)
             if len(batch) >= _STEP:
                 break

@@ -16,7 +16,7 @@ from transfer.device.signature import SignedBy
 from transfer.jobs.import_.journal import Journal
 from transfer.jobs.import_.report_files import ReportFiles
 from transfer.jobs.verify.findings import Finding
-from transfer.ledger.values import Counters, ObjectEntry, ObjectState
+from transfer.ledger.values import Counters, DeviceSet, ObjectEntry, ObjectState
 
 MAX_LISTED = 1000
 
@@ -49,6 +49,10 @@ class Outcome:
         objects, bytes: in the bucket, as they should be.
         already, bytes_already: of these, what was there before this attempt.
         skipped: left out because of an object that is there (`--if-exists skip`).
+        delete_markers: in the bucket, as they should be.
+        versions_left_out: older versions of objects, as the bucket keeps none.
+        deleted_left_out: keys that were deleted last, for the same reason.
+        tags_omitted: objects that were sent without tags that export could not read.
         findings: what was wrong with the device, the first MAX_LISTED; `integrity_failures` counts these and
             the entries that fell to them.
         failures: the first MAX_LISTED of `failed`.
@@ -57,6 +61,8 @@ class Outcome:
         uploads_left: uploads in parts that the store could not be made to give up.
         uploads_parked: uploads in parts that were left open, to go on with.
         notes: what a person should know besides.
+        devices: of the job that the device is of; which of them have not been here yet.
+        devices_of: the name of that job.
         signed_by: whose signature the seal has; None where it has none that counts.
     """
 
@@ -71,6 +77,10 @@ class Outcome:
     superseded: int = 0
     folders_implied: int = 0
     symlinks_skipped: int = 0
+    delete_markers: int = 0
+    versions_left_out: int = 0
+    deleted_left_out: int = 0
+    tags_omitted: int = 0
     findings: list[Finding] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     uploads_left: list[str] = field(default_factory=list)
@@ -78,6 +88,8 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     verified_by: str = ""
     signed_by: SignedBy | None = None
+    devices: DeviceSet = field(default_factory=DeviceSet)
+    devices_of: str = ""
     bytes_verified: int = 0
     bytes_of_parts: int = 0
     total_files: int = 0
@@ -128,6 +140,16 @@ class Outcome:
         self.bytes += subject.size_bytes
         if self.rows is not None:
             self.rows.success(self.bucket, subject.key, subject.size_bytes, subject.blake3)
+        self._tell(subject.key)
+
+    async def marked(self, subject: Subject) -> None:
+        """A delete marker is in the bucket.
+
+        Raises:
+            TransferError: as `succeeded`.
+        """
+        await self._record(subject, ObjectState.DONE)
+        self.delete_markers += 1
         self._tell(subject.key)
 
     async def fell(self, subject: Subject, error: str, *, integrity: bool = False) -> None:
@@ -195,6 +217,7 @@ class Outcome:
 
     def _tell(self, key: str) -> None:
         without_object = self.superseded + self.folders_implied + self.symlinks_skipped
+        without_object += self.versions_left_out
         self.observe(
             Progress(
                 phase="import",

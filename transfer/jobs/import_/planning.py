@@ -7,106 +7,39 @@ in the bucket already are never opened, and neither are those of parts that the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from msgspec import Struct
-
 from transfer.core.merge import LaterPaths, Spot
-from transfer.core.object_metadata import NO_METADATA, ObjectMetadata
+from transfer.core.object_keys import object_key
+from transfer.core.object_metadata import NO_METADATA
 from transfer.core.parts import PartPlan, plan_parts
-from transfer.core.records import Begin, Chunk, Entry, File, Hardlink, Void
+from transfer.core.records import Begin, Chunk, DeleteMarker, Entry, File, Hardlink, Void
+from transfer.core.versions import version_of
 from transfer.device.frame_stream import FrameGroup
 from transfer.errors import TransferError
 from transfer.jobs.import_.arbiter import SEND, Arbiter, Judgement, Verdict, is_completed
 from transfer.jobs.import_.comparison import is_comparable
-from transfer.jobs.import_.entries import is_wanted, key_of, target_of
-from transfer.jobs.import_.journal import Journal, Parked
-from transfer.jobs.import_.links import LinkState, LinkStates, path_text
+from transfer.jobs.import_.entries import is_wanted, key_of
+from transfer.jobs.import_.journal import Journal
+from transfer.jobs.import_.links import LinkState, LinkStates
 from transfer.jobs.import_.options import IfExists, ImportOptions
-from transfer.stores.contract import ObjectInfo
+from transfer.jobs.import_.steps import (
+    BEGIN_LOST,
+    LEFT_OUT,
+    NOT_NOW,
+    OLDER,
+    SUPERSEDED,
+    GroupWork,
+    LargeFile,
+    MarkerStep,
+    Place,
+    Sending,
+    SmallStep,
+    Step,
+    stand_in_of,
+)
+from transfer.jobs.import_.targets import Targets
+from transfer.jobs.import_.version_planning import Lot, Standing, VersionPlanner
 
-LEFT_OUT = "the filter leaves it out"
-SUPERSEDED = "a later run replaced it"
-BEGIN_LOST = "its beginning is lost with a damaged segment"
-
-
-class Place(Struct, frozen=True):
-    """The path whose key a file gets, its own or that of a link that stands in; None: nowhere, and why."""
-
-    path: bytes | None
-    why: str = ""
-
-
-class Sending(Struct, frozen=True):
-    """A file of a run on its way.
-
-    Attributes:
-        key: that it goes under.
-        run: of its record.
-        stand_in: which link's key that is, where not its own.
-        spot: of its record; of a large file's first one.
-    """
-
-    path: bytes
-    record: File
-    key: str
-    run: int
-    stand_in: str
-    spot: Spot
-
-
-class SmallStep(Struct, frozen=True):
-    """What becomes of a file that has all its content in one frame."""
-
-    sending: Sending
-    metadata: ObjectMetadata
-    judgement: Judgement
-    place: Place
-
-
-@dataclass(slots=True)
-class LargeFile:
-    """A large file, from its first record to its last.
-
-    Attributes:
-        plan: how it is cut; None where its content is not needed.
-        judgement: `COMPARE` waits for the last record, which has the checksums to compare `there` with, or
-            for the content, where only that tells.
-        parked: the upload that goes on, where there is one.
-    """
-
-    path: bytes
-    size_bytes: int
-    place: Place
-    spot: Spot
-    run: int
-    key: str = ""
-    metadata: ObjectMetadata = NO_METADATA
-    judgement: Judgement = SEND
-    plan: PartPlan | None = None
-    parked: Parked | None = None
-    there: ObjectInfo | None = None
-
-    def refuse(self, reason: str) -> None:
-        """It cannot go."""
-        self.judgement = Judgement(Verdict.REFUSE, reason=reason)
-
-    def needs(self, chunk: Chunk) -> bool:
-        """Whether the content of a chunk is to be sent or compared."""
-        if self.plan is None:
-            return False
-        return self.parked is None or chunk.index // self.plan.chunks_per_part + 1 not in self.parked.parts
-
-
-Step = SmallStep | LargeFile | None
-
-
-@dataclass(slots=True)
-class GroupWork:
-    """What is to be done with each record of a group; see `packs.Work`."""
-
-    needs_content: bool = False
-    steps: list[Step] = field(default_factory=list)
+_NOWHERE = {Lot.OLDER: OLDER, Lot.REPLACED: SUPERSEDED, Lot.NOT_NOW: NOT_NOW}
 
 
 class FilePlanner:
@@ -118,6 +51,8 @@ class FilePlanner:
         arbiter: knows what is in the bucket already.
         journal: knows which uploads were left open.
         links: told of the files that hard links may name.
+        versions: decides about versions of keys.
+        targets: where files go.
     """
 
     def __init__(
@@ -128,19 +63,28 @@ class FilePlanner:
         arbiter: Arbiter,
         journal: Journal,
         links: LinkStates,
+        versions: VersionPlanner,
+        targets: Targets,
     ) -> None:
         self._chunk_size_bytes = chunk_size_bytes
         self._options = options
         self._arbiter = arbiter
         self._journal = journal
         self._links = links
+        self._versions = versions
+        self._targets = targets
         self._large: LargeFile | None = None
         self._later = LaterPaths([])
+        self._pass = 1
 
-    async def start_run(self, run: int, later: LaterPaths) -> None:
-        """A run begins; `later` knows the paths that newer runs have."""
+    async def start_run(self, run: int, later: LaterPaths, number_of_pass: int = 1) -> None:
+        """A run begins; `later` knows the paths that newer runs have. Behind the first pass over the device
+        only versions are left, those that had to wait for others.
+        """
         self._later, self._links.run, self._large = later, run, None
+        self._pass = number_of_pass
         await self._arbiter.start_pass()
+        await self._versions.start_run(run, number_of_pass)
 
     async def plan(self, group: FrameGroup) -> GroupWork:
         """What is to be done with a group of records, the next one on the device.
@@ -154,6 +98,8 @@ class FilePlanner:
         return work
 
     async def _step(self, record: Entry, spot: Spot, work: GroupWork) -> Step:
+        if self._pass > 1 and not isinstance(record, Chunk | Void) and version_of(record) is None:
+            return None
         match record:
             case File(offset=int()):
                 step = await self._small(record, spot)
@@ -165,37 +111,62 @@ class FilePlanner:
             case Chunk() if self._large is not None and self._large.path == record.path_bytes:
                 work.needs_content |= self._large.needs(record)
             case File():
-                return self._close(record, spot)
+                return await self._close(record, spot)
             case Void():
                 self._large = None
+            case DeleteMarker():
+                return await self._marker(record, spot)
             case Hardlink() if not self._later.has(path := record.path_bytes):
                 self._links.meet(path, record)
         return None
 
     async def _small(self, record: File, spot: Spot) -> SmallStep:
         path = record.path_bytes
-        place = self.place(path, record.size_bytes)
+        place, version = await self._place_of(path, record, record.size_bytes)
         if place.path is None:
             self._links.meet_file(path, record, LinkState(problem=place.why))
             nowhere = Judgement(Verdict.SKIP, reason=place.why)
             return SmallStep(
                 Sending(path, record, "", self._links.run, "", spot), NO_METADATA, nowhere, place
             )
-        target = target_of(place.path, record, record.size_bytes, self._options)
-        sending = self.sending(path, record, target.key, place, spot)
-        self._links.meet_file(path, record, LinkState(stand_in=sending.stand_in))
+        target = self._targets.of(place.path, record, record.size_bytes)
+        stand_in = stand_in_of(path, place)
+        sending = Sending(path, record, target.key, self._links.run, stand_in, spot, version)
+        self._links.meet_file(path, record, LinkState(stand_in=stand_in))
         if target.problem:
             judgement = Judgement(Verdict.REFUSE, reason=target.problem)
         else:
-            judgement = await self._arbiter.judge(target.key, record.size_bytes, spot)
+            judgement = await self._judge(target.key, record.size_bytes, spot, version)
         return SmallStep(sending, target.metadata, judgement, place)
+
+    async def _judge(self, key: str, size_bytes: int, spot: Spot, version: Standing | None) -> Judgement:
+        if version is None:
+            return await self._arbiter.judge(key, size_bytes, spot)
+        self._journal.reach(spot)
+        return version.judgement
+
+    async def _marker(self, record: DeleteMarker, spot: Spot) -> Step:
+        path = record.path_bytes
+        key, problem = object_key(self._options.prefix, path, self._options.limits)
+        if not is_wanted(path, None, self._options.filter, is_object=True):
+            return None
+        standing = await self._versions.stand(path, record, key)
+        match standing.lot:
+            case Lot.VERSION:
+                self._journal.reach(spot)
+                judgement = Judgement(Verdict.REFUSE, reason=problem) if problem else standing.judgement
+                return MarkerStep(path, key, spot, judgement)
+            case Lot.ALONE | Lot.OLDER:
+                return MarkerStep(path, key, spot, None, is_newest=standing.lot is Lot.ALONE)
+        return None
 
     async def _begin(self, record: Begin, spot: Spot) -> LargeFile:
         path, size = record.path_bytes, record.size_bytes
-        large = LargeFile(path, size, self.place(path, size), spot, self._links.run)
+        place, version = await self._place_of(path, record, size)
+        large = LargeFile(path, size, place, spot, self._links.run, version=version)
         if large.place.path is None:
             return large
-        target = target_of(large.place.path, record, size, self._options)
+        target = self._targets.of(large.place.path, record, size)
         large.key, large.metadata = target.key, target.metadata
         if target.problem:
             large.refuse(target.problem)
@@ -205,12 +176,12 @@ class FilePlanner:
         except TransferError as error:
             large.refuse(str(error))
             return large
-        large.judgement = await self._arbiter.judge(target.key, size, spot)
+        large.judgement = await self._judge(target.key, size, spot, version)
         if large.judgement.verdict is Verdict.COMPARE:
             await self._look(large, plan)
         if large.judgement.verdict is Verdict.SEND:
             large.plan = plan
-            parked = self._journal.parked(large.key)
+            parked = self._journal.parked(large.key, large.upload_spot)
             large.parked = parked if parked is not None and parked.fits(plan) else None
         return large
 
@@ -238,7 +209,7 @@ class FilePlanner:
         else:
             large.judgement = self._arbiter.weigh(info, large.size_bytes, None, recorded)
 
-    def _close(self, record: File, spot: Spot) -> Step:
+    async def _close(self, record: File, spot: Spot) -> Step:
         """A large file's last record, the only one with all that hard links may ask for.
 
         A step where the file's beginning was lost; else it was the step of its first record.
@@ -247,11 +218,11 @@ class FilePlanner:
         path = record.path_bytes
         is_lost = large is None or large.path != path
         if large is None or is_lost:
-            place = self.place(path, record.size_bytes)
-            large = LargeFile(
-                path, record.size_bytes, place, spot, self._links.run, key_of(path, self._options)
-            )
+            place, version = await self._place_of(path, record, record.size_bytes)
+            key = self._targets.key(path)
+            large = LargeFile(path, record.size_bytes, place, spot, self._links.run, key, version=version)
             large.refuse(BEGIN_LOST)
+        large.last_spot = spot
         problem = large.place.why if large.place.path is None else large.judgement.reason if is_lost else ""
         state = LinkState(problem=problem, stand_in=stand_in_of(path, large.place))
         self._links.meet_file(path, record, state)
@@ -261,19 +232,32 @@ class FilePlanner:
         """The large file at hand goes no further."""
         self._large = None
 
-    def place(self, path: bytes, size_bytes: int) -> Place:
-        """Where a file of the run at hand goes; paths come in ascending order."""
+    async def _place_of(
+        self, path: bytes, record: File | Begin, size_bytes: int
+    ) -> tuple[Place, Standing | None]:
+        """Where a file of the run at hand goes, and as which of several versions; paths come in ascending
+        order.
+        """
+        if (facts := record.object) is None:
+            return self._place(path, size_bytes), None
+        if not is_wanted(path, size_bytes, self._options.filter, is_object=True):
+            return Place(None, LEFT_OUT), None
+        if not facts.history:
+            return Place(None, SUPERSEDED) if self._later.has(path, record) else Place(path), None
+        standing = await self._versions.stand(path, record, key_of(path, self._options))
+        match standing.lot:
+            case Lot.VERSION:
+                return Place(path), standing
+            case Lot.ALONE:
+                return Place(path), None
+            case lot:
+                return Place(None, _NOWHERE[lot]), None
+
+    def _place(self, path: bytes, size_bytes: int) -> Place:
+        if self._targets.is_list(path):
+            return Place(None, LEFT_OUT)
         if self._later.has(path):
             return Place(self._links.stand_in(path), SUPERSEDED)
         if is_wanted(path, size_bytes, self._options.filter):
             return Place(path)
         return Place(self._links.stand_in(path), LEFT_OUT)
-
-    def sending(self, path: bytes, record: File, key: str, place: Place, spot: Spot) -> Sending:
-        """A file of the run at hand that goes somewhere."""
-        return Sending(path, record, key, self._links.run, stand_in_of(path, place), spot)
-
-
-def stand_in_of(path: bytes, place: Place) -> str:
-    """Which link's key a file goes under, as `path_text` spells it; empty where it is its own."""
-    return "" if place.path is None or place.path == path else path_text(place.path)

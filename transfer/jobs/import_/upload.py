@@ -29,8 +29,10 @@ from transfer.errors import TransferError
 from transfer.jobs.import_.budget import Hold
 from transfer.jobs.import_.health import EndpointHealth
 from transfer.jobs.import_.journal import Journal
-from transfer.jobs.import_.planning import LargeFile
+from transfer.jobs.import_.objects import refusal
 from transfer.jobs.import_.registration import abort_unnamed
+from transfer.jobs.import_.steps import LargeFile
+from transfer.jobs.import_.turns import Turn
 from transfer.stores.checksums import EMPTY, combine
 from transfer.stores.contract import Buffers, Checksums, Part, PutResult, Store
 
@@ -65,6 +67,8 @@ class Upload:
         plan: how it is cut.
         exclusive: only where there is no object of this key yet.
         on_part: told of the key and size of each part that arrived.
+        turn: that of this version, where it is one of several of its key: nothing of it is begun or ended at
+            the store before.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Upload:
         plan: PartPlan,
         exclusive: bool,
         on_part: Callable[[str, int], None],
+        turn: Turn | None = None,
     ) -> None:
         self.key = large.key
         self.failure = ""
@@ -91,6 +96,7 @@ class Upload:
         self._plan = plan
         self._exclusive = exclusive
         self._on_part = on_part
+        self._turn = turn
         self._filling = _Filling()
         self._bytes = 0
         self._sums = EMPTY
@@ -171,6 +177,7 @@ class Upload:
         self._check_sums(record)
         if self._plan.single_put:
             return await self._put(record)
+        await self._wait()
         if self._filling.bytes:
             self._send()
         parts = [part for task in self._parts if (part := await task) is not None]
@@ -239,6 +246,7 @@ class Upload:
         """In one request."""
         filling, self._filling = self._filling, _Filling()
         try:
+            await self._wait()
             sums = sums_of(record)
             call = self._store.put(
                 self.key,
@@ -250,6 +258,24 @@ class Upload:
             return await self._health.watch(call)
         finally:
             filling.let_go()
+
+    def hold_back(self, reason: str) -> None:
+        """The object could not be written: newer versions of its key must not be either."""
+        if self._turn is not None:
+            self._turn.hold_back(reason)
+
+    def end_turn(self) -> None:
+        """Nothing more will be done about it."""
+        if self._turn is not None:
+            self._turn.end()
+
+    def refusal(self, error: TransferError) -> str:
+        """Why the store did not take it."""
+        return refusal(error, self._large.metadata)
+
+    async def _wait(self) -> None:
+        if self._turn is not None:
+            await self._turn.wait()
 
     def _check_sums(self, record: File) -> None:
         """What was taken is what the closing record says: no chunk is missing, none is another file's."""
@@ -273,11 +299,14 @@ class Upload:
 
     async def _open(self) -> str:
         """Ask the store for the upload; the ledger knows before and after."""
+        await self._wait()
         recorder = self._journal.ledger.recorder
+        sequence, position = self._large.spot
         begun = await recorder.begin_upload(
             self._journal.job,
             self.key,
-            sequence=self._large.spot[0],
+            sequence=sequence,
+            position=-1 if self._turn is None else position,
             size_bytes=self._plan.size_bytes,
             part_size_bytes=self._plan.part_size_bytes,
         )
@@ -298,7 +327,7 @@ class Upload:
             part = await self._health.watch(call)
             await self._journal.ledger.recorder.part(self._number, part)
         except TransferError as error:
-            self.fail(str(error))
+            self.fail(self.refusal(error))
             return None
         self.sent_bytes += part.size_bytes
         self._on_part(self.key, part.size_bytes)

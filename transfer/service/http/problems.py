@@ -59,6 +59,7 @@ STATUSES: Final[Mapping[type[errors.TransferError], int]] = MappingProxyType(
         errors.BusyError: 503,
         errors.NotFoundError: 502,
         errors.PreconditionError: 502,
+        errors.ArchivedError: 502,
         errors.ChecksumRejectedError: 502,
         NoSuchJobError: 404,
         NotNowError: 409,

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from msgspec.structs import asdict
 
-from transfer.ledger.values import Job, ObjectEntry
+from transfer.ledger.values import DeviceSet, Job, ObjectEntry
 from transfer.service.ingest.destinations import address
 from transfer.service.ingest.orders import possible
 from transfer.service.ingest.queue import UNDER_WAY, Work
 from transfer.service.ingest.totals import JobTotals
 from transfer.service.views import CountersView, EntryView, JobView
 
+MAX_MISSING = 1_000
+
 
 def job_view(
-    job: Job, *, device_job: str, ordinal: int, work: Work | None, waiting: str | None, is_ours: bool
+    job: Job,
+    *,
+    device_job: str,
+    ordinal: int,
+    devices: DeviceSet,
+    work: Work | None,
+    waiting: str | None,
+    is_ours: bool,
 ) -> JobView:
     """A job.
 
@@ -21,6 +30,7 @@ def job_view(
         job: as the ledger has it.
         device_job: name of the job that its device was filled for.
         ordinal: of the device.
+        devices: what is known of the others of its job.
         work: where its device is in the dock.
         waiting: why it does not move, if it is to.
         is_ours: this service imports to where it goes.
@@ -47,6 +57,8 @@ def job_view(
         counters=CountersView(**asdict(counters)),
         progress=run.view() if run is not None else None,
         actions=possible(job),
+        devices_missing=list(devices.missing[:MAX_MISSING]),
+        devices_total=len(devices.seen) + len(devices.missing) if devices.is_listed else None,
     )
 
 

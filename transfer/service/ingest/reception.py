@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from transfer.device.signature import told_signer
 from transfer.errors import DeviceError, IntegrityError, LedgerError
+from transfer.jobs.import_.device_set import take_stock
 from transfer.jobs.import_.handover import Handover
 from transfer.jobs.import_.registration import REPLAYS, register, sealed_device
 from transfer.ledger.devices import compare
@@ -49,6 +51,7 @@ class Reception:
     Args:
         root: of the dock.
         turns: of jobs.
+        on_arrival: told the name of the job that a device is of.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Reception:
         ledger: Ledger,
         queue: ImportQueue,
         turns: Turns,
+        on_arrival: Callable[[str], None] = lambda job: None,
     ) -> None:
         self._root = root
         self._plan = plan
@@ -66,6 +70,7 @@ class Reception:
         self._queue = queue
         self._holders: dict[str, Berth] = {}  # device id to the folder that was accepted
         self._turns = turns
+        self._on_arrival = on_arrival
         self._one_by_one = asyncio.Lock()  # of two folders with one device, one is the first
 
     async def arrived(self, berth: Berth, whole: Whole) -> None:
@@ -121,6 +126,8 @@ class Reception:
         )
         with ledger_trouble():
             job, _ = await register(self._ledger, arrival, options)
+            await take_stock(self._ledger, arrival)
+        self._on_arrival(document.job)
         return "", job
 
     async def _offer(self, job: Job, berth: Berth) -> None:

@@ -125,6 +125,7 @@ class Supervisor:
             ledger=ledger,
             queue=self._queue,
             turns=self._turns,
+            on_arrival=self._show_others_of,
         )
 
     async def run(self) -> None:
@@ -271,6 +272,7 @@ class Supervisor:
             job,
             device_job=device_job,
             ordinal=ordinal,
+            devices=await self._asked(self._ledger.devices.set_of(device_job)),
             work=self._queue.find(job.job_id),
             waiting=self._queue.waiting(job.job_id),
             is_ours=is_destination_of(
@@ -280,6 +282,12 @@ class Supervisor:
                 ordinal=ordinal,
             ),
         )
+
+    def _show_others_of(self, device_job: str) -> None:
+        """A device of a job arrived: less of it is missing, or more is known to be."""
+        for work in self._queue.works:
+            if self._names.get(work.job.identity.device_id, ("", 0))[0] == device_job:
+                self._changes.publish("job", work.job.job_id)
 
     async def _device_names(self, device_id: str) -> tuple[str, int]:
         """Job and ordinal of a device; the ledger never lets them change."""

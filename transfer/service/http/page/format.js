@@ -97,6 +97,24 @@ export function jobName(job) {
   return `${shown(job.device_job)}, device ${job.ordinal}`;
 }
 
+/** Which devices of its job were never here, in a line: "Of 4 devices, not here yet: 2, 4". */
+export function missingDevices(job) {
+  const of = job.devices_total === null ? "Of the devices of its job" : `Of ${count(job.devices_total)} devices`;
+  return `${of}, not here yet: ${ranges(job.devices_missing).join(", ")}`;
+}
+
+/** Ascending numbers, those in a row as one, the first few of them: ["1", "3 to 5", "..."]. */
+function ranges(numbers) {
+  const rows = [];
+  for (const number of numbers) {
+    const row = rows.at(-1);
+    if (row && number === row.last + 1) row.last = number;
+    else rows.push({ first: number, last: number });
+  }
+  const told = rows.map(({ first, last }) => (first === last ? `${first}` : `${first} to ${last}`));
+  return told.length > 6 ? [...told.slice(0, 6), "..."] : told;
+}
+
 /** A sentence of the service as `prose`, with the moments in it by the clock of who looks. */
 export function localProse(text, now) {
   return prose(text).replace(MOMENT, (found) => moment(new Date(found), now));

@@ -3,7 +3,7 @@
 import { Badge } from "./badge.js";
 import { arrange, el, icon, setAttribute, setIcon, setShown, setText } from "./dom.js";
 import { Failures } from "./failures.js";
-import { count, counted, dayAndClock, jobName, localProse, shown, size } from "./format.js";
+import { count, counted, dayAndClock, jobName, localProse, missingDevices, shown, size } from "./format.js";
 import { JobActions } from "./job_actions.js";
 import { jobLook } from "./phases.js";
 import { ProgressLanes } from "./progress_lanes.js";
@@ -16,6 +16,7 @@ export class JobCard {
   #fold = el("button.quiet.fold", { type: "button", on: { click: () => this.#turn() } }, icon("chevron"));
   #folder = el("bdi.folder");
   #destination = el("bdi");
+  #set = el("p.summary.missing");
   #summary = el("p.summary");
   #noteIcon = icon("alert");
   #noteText = el("span");
@@ -45,6 +46,7 @@ export class JobCard {
       {},
       el("header", {}, el("h4", { tabindex: "-1" }, this.#name, this.#ordinal), this.#badge.element, this.#fold),
       el("p.route", {}, this.#folder, icon("arrow"), this.#destination),
+      this.#set,
       this.#summary,
       this.body,
     );
@@ -66,6 +68,8 @@ export class JobCard {
     this.#showFold(look.group === "finished", now);
     this.#showNote(job, now);
     this.#lanes.update(job, now);
+    setText(this.#set, missingDevices(job));
+    setShown(this.#set, job.devices_missing.length > 0);
     showCounters(this.#counters, job);
     for (const part of [this.failures, this.actions, this.files]) part.update(job);
   }
