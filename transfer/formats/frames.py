@@ -16,6 +16,10 @@ FRAME_SLACK_BYTES = MIB
 """What a B frame may hold beyond one chunk: the headers of its members (FORMAT.md §7)."""
 MAX_FRAME_BYTES = 64 * MIB + FRAME_SLACK_BYTES
 
+_MAX_HEADER_BYTES, _BLOCK_HEADER_BYTES, _CHECKSUM_BYTES = 18, 3, 4
+_RAW_BLOCK = 0
+"""Of a frame, and the kind of its blocks that are stored as they are (RFC 8878 section 3.1.1)."""
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -78,3 +82,32 @@ def _check_header(stored: Buffer, expected_bytes: int) -> None:
         raise FormatError("zstd frame lacks its checksum or wants a dictionary")
     if header.window_size > MAX_FRAME_BYTES:
         raise FormatError(f"zstd frame wants a window of {header.window_size} bytes")
+
+
+def raw_pieces(stored: Buffer, expected_bytes: int) -> list[memoryview] | None:
+    """The content of a frame that was stored as it is, in pieces of `stored`: what does not compress.
+
+    None where any of it is compressed, or the frame is not as it should be: `FrameReader.decompress` then
+    opens it, or says what is wrong. The frame's own checksum is not looked at: whoever takes the pieces holds
+    them against digests.
+
+    Args:
+        stored: exactly one frame.
+        expected_bytes: of its content.
+    """
+    try:
+        _check_header(stored, expected_bytes)
+        position = zstandard.frame_header_size(bytes(stored[:_MAX_HEADER_BYTES]))
+    except (IntegrityError, zstandard.ZstdError):
+        return None
+    view, pieces, found, is_last = memoryview(stored), [], 0, False
+    while not is_last:
+        head = int.from_bytes(view[position : position + _BLOCK_HEADER_BYTES], "little")
+        is_last, kind, size = bool(head & 1), head >> 1 & 3, head >> 3
+        position += _BLOCK_HEADER_BYTES
+        if kind != _RAW_BLOCK or position + size > len(view) or (not size and not is_last):
+            return None
+        pieces.append(view[position : position + size])
+        position += size
+        found += size
+    return pieces if found == expected_bytes and position + _CHECKSUM_BYTES == len(view) else None

@@ -11,12 +11,13 @@ import pytest
 
 from tests.golden.build import Run, small
 from tests.jobs.copy.copying import CHUNK, copy, prepared, run, transfer_command, unlike
-from tests.jobs.restore.restoring import failures, made_device, restore, symlink
+from tests.jobs.restore.restoring import failures, made_device, restore, symlink, tree_of
 from tests.simulators.disks import tmpfs, vfat_image
-from tests.simulators.kills import RENAME, files_exist, killed_at
+from tests.simulators.kills import RENAME, files_exist, killed_at, run_and_kill
 from tests.simulators.trees import large_file, small_files
 
 MIB = 1 << 20
+PWRITEV = ("pwritev", "pwritev2")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,7 @@ def command(device: Path, target: Path) -> list[str]:
     return transfer_command("restore", device, target, "-q", "--workers", "1")
 
 
-@pytest.mark.parametrize(
-    ("calls", "nth"), [(RENAME, 1), (RENAME, 60), (("pwrite64",), 100), (("pwrite64",), 130)]
-)
+@pytest.mark.parametrize(("calls", "nth"), [(RENAME, 1), (RENAME, 60), (PWRITEV, 5), (PWRITEV, 35)])
 def test_killed_and_started_again(
     source: Path, device: Path, tmp_path: Path, calls: tuple[str, ...], nth: int
 ) -> None:
@@ -54,6 +53,68 @@ def test_killed_and_started_again(
     done = restore(device, target)
     assert (done.code, done.document["failed"]) == (0, 0)
     assert unlike(source, target) == []
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A device with so many files that worker processes write them."""
+
+    def fill(run: Run) -> None:
+        for folder in range(30):
+            names = [b"%02d/%03d" % (folder, name) for name in range(100)]
+            run.batch(*(small(name, name * 700) for name in names))
+
+    return made_device(tmp_path_factory.mktemp("crowd") / "device", fill)
+
+
+def is_whole(target: Path, path: str) -> bool:
+    return (target / path).read_bytes() == path.encode() * 700
+
+
+def test_killed_while_processes_write_and_started_again_at_once(crowd: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    probe = target / ".transfer-restore-0123456789abcdef.partial"  # of one that was killed still earlier
+    probe.mkdir(parents=True)
+    (probe / "TRANSFER-A").write_bytes(b"")
+    line = transfer_command("restore", crowd, target, "-q", "--workers", "2")
+    ended = run_and_kill(line, files_exist(f"{target}/[0-9]*/*", 600))
+    assert ended.killed
+    done = restore(crowd, target)  # the workers of the one that was killed may still be at it
+    assert (done.code, done.document["entries"] + done.document["already"]) == (0, 3000)
+    paths = [path for path in tree_of(target) if "/" in path]
+    assert len(paths) == 3000
+    assert all(is_whole(target, path) for path in paths)
+    assert list(target.rglob(".transfer-restore-*")) == []
+
+
+def test_a_worker_that_is_killed_ends_the_restore_and_the_same_command_goes_on(
+    crowd: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    line = transfer_command("restore", crowd, target, "-q", "--workers", "2")
+    with subprocess.Popen(line, stderr=subprocess.PIPE) as process:
+        seen = files_exist(f"{target}/[0-9]*/*", 1)
+        while process.poll() is None and not seen(b""):
+            pass
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        of_threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children += [child for path in of_threads for child in path.read_text().split()]
+        os.kill(int(children[0]), signal.SIGKILL)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, said
+    assert b"a worker process ended unexpectedly (exit code -9)" in said
+    assert all(is_whole(target, path) for path in tree_of(target) if path.count("/") == 1 and "." not in path)
+    assert restore(crowd, target).code == 0
+    assert len([path for path in tree_of(target) if "/" in path]) == 3000
+    assert list(target.rglob(".transfer-restore-*")) == []
+
+
+def test_no_room_while_processes_write(crowd: Path) -> None:
+    with tmpfs(3 * MIB) as disk:
+        done = restore(crowd, Path(disk.path))
+        assert done.code == 13
+        assert list(Path(disk.path).rglob(".transfer-restore-*")) == []
 
 
 def test_an_interrupt_leaves_nothing_unfinished(source: Path, device: Path, tmp_path: Path) -> None:
@@ -88,7 +149,7 @@ def test_a_directory_that_is_read_only(device: Path) -> None:
         assert "mounted read-only" in done.stderr
 
 
-def test_what_the_file_system_cannot_hold_is_told_and_costs_nothing_else(tmp_path: Path) -> None:
+def test_names_that_the_file_system_cannot_hold_become_others_and_are_listed(tmp_path: Path) -> None:
     def fill(run: Run) -> None:
         run.batch(small(b"A", b"upper"), small(b"a", b"lower"), small(b"b:c", b""), symlink(b"l", b"x"))
         run.batch(small(b"z", b"z"))
@@ -97,10 +158,14 @@ def test_what_the_file_system_cannot_hold_is_told_and_costs_nothing_else(tmp_pat
     with vfat_image(16 * MIB) as disk:
         target = Path(disk.path)
         done = restore(source, target)
-        assert (done.code, set(failures(done))) == (3, {"a", "b:c", "l"})
-        assert "another file has its path already" in failures(done)["a"]
-        assert ((target / "A").read_bytes(), (target / "z").read_bytes()) == (b"upper", b"z")
-        assert list(target.glob(".transfer-restore-*")) == []
+        assert (done.code, set(failures(done))) == (3, {"l"}), failures(done)
+        names = {path.name for path in target.iterdir()}
+        assert names == {"A", "a%~1", "b%3Ac", "z", ".transfer-names.jsonl"}
+        assert [(target / name).read_bytes() for name in ("A", "a%~1", "z")] == [b"upper", b"lower", b"z"]
+        assert (target / ".transfer-names.jsonl").read_text().splitlines()[1:] == [
+            '{"path":"a%~1","name":"a"}',
+            '{"path":"b%3Ac","name":"b:c"}',
+        ]
 
 
 def test_a_directory_that_cannot_be_one(device: Path, tmp_path: Path) -> None:
@@ -111,10 +176,13 @@ def test_a_directory_that_cannot_be_one(device: Path, tmp_path: Path) -> None:
         assert str(place) in done.stderr
 
 
-def test_two_restores_do_not_share_a_directory(device: Path, tmp_path: Path) -> None:
-    from transfer.jobs.restore.job import opened_directory
+def test_two_restores_do_not_share_a_directory(
+    device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer.jobs.restore.target.LOCK_TIMEOUT_S", 0.1)
+    from transfer.jobs.restore.target import opened_directory
 
-    with opened_directory(os.fspath(tmp_path), os.fspath(device)):
+    with opened_directory(os.fspath(tmp_path), [os.fspath(device)]):
         done = restore(device, tmp_path)
     assert done.code == 11
     assert "another restore works in" in done.stderr

@@ -23,13 +23,9 @@ CONTENTS = {
     "\udcff\udcfe.txt": {b"not UTF-8\n"},
 }
 
-# Restore takes content by its records and reads no more than these: what concerns nothing that they say, or
-# signatures where nobody said whose count, is for verify to find.
+# Restore takes content by the BLAKE3 of its records and reads no more than these: what concerns nothing that
+# they say, or signatures where nobody said whose count, is for verify to find.
 NOT_SEEN = {
-    "custody-edited",
-    "custody-of-another-device",
-    "custody-with-unknown-field",
-    "custody-without-a-line",
     "end-of-archive-not-zero",
     "flipped-byte-in-seek-table",
     "header-frame-with-a-member-more",
@@ -42,6 +38,7 @@ NOT_SEEN = {
     "signed-with-an-expired-key",
     "tar-header-differs",
     "unsigned",
+    "wrong-crc-with-right-blake3",
 }
 
 

@@ -50,7 +50,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(os.path.basename(path))
         return open_regular(path)
 
-    monkeypatch.setattr("transfer.jobs.import_.packs.open_regular", note)
+    monkeypatch.setattr("transfer.jobs.restore.packs.open_regular", note)
     return names
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from msgspec import Struct, field
 
+from transfer.core.merge import merge_runs
 from transfer.core.paths import display
 from transfer.core.records import Directory, Entry, Failed, File, Hardlink, Skipped, Symlink
-from transfer.jobs.import_.arrival import merged, receive
-from transfer.jobs.import_.entries import is_wanted
-from transfer.jobs.import_.others import missing_reason
-from transfer.jobs.restore.job import opened_directory
+from transfer.jobs.import_.entries import missing_reason
+from transfer.jobs.restore.arrivals import arrivals_of
+from transfer.jobs.restore.choice import Choice
+from transfer.jobs.restore.if_exists import IfExists
 from transfer.jobs.restore.judging import Verdict, judge, judge_symlink, refusal
-from transfer.jobs.restore.options import IfExists, RestoreOptions
-from transfer.jobs.restore.outcome import MAX_LISTED, Unrestored
-from transfer.jobs.restore.tree import ObstacleError, Tree, check_name, look_at, split, target_of
+from transfer.jobs.restore.naming import places_of
+from transfer.jobs.restore.options import RestoreOptions
+from transfer.jobs.restore.outcome import MAX_LISTED, Outcome, Unrestored
+from transfer.jobs.restore.places import Places, facts_of, is_folder
+from transfer.jobs.restore.target import opened_directory
+from transfer.jobs.restore.tree import ObstacleError, Tree, check_name, look_at, new_mark, split, target_of
 from transfer.jobs.restore.trouble import reason_of
+from transfer.jobs.restore.units import units_of
 
 
 class Measured(Struct):
@@ -28,7 +35,8 @@ class Measured(Struct):
         already: files and hard links that are there, the same.
         skipped: that `--if-exists` leaves as they are.
         refused: the first MAX_LISTED of `refusals`.
-        findings: what is wrong with the device, as text.
+        findings: what is wrong with the devices, as text.
+        missing_devices: ordinals of the job that are known of, and were not given.
     """
 
     entries: int = 0
@@ -38,6 +46,7 @@ class Measured(Struct):
     refusals: int = 0
     refused: list[Unrestored] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    missing_devices: list[int] = field(default_factory=list)
 
     def refuse(self, path: str, error: str) -> None:
         """An entry, as display text, that could not be restored."""
@@ -51,36 +60,41 @@ class Measured(Struct):
         self.bytes += size_bytes
 
 
-def measure(root: str, directory: str, options: RestoreOptions) -> Measured:
-    """Go through the merged view of a device.
+def measure(roots: Sequence[str], directory: str, options: RestoreOptions) -> Measured:
+    """Go through the merged view of the devices.
 
     Raises:
         TransferError: as the restore would.
     """
+    outcome = Outcome(lambda progress: None)
     measured = Measured()
-    with opened_directory(directory, root) as descriptor:
-        arrival = receive(
-            root,
-            options.incomplete,
-            lambda finding: measured.findings.append(str(finding)),
-            options.keys,
-            options.signers,
-        )
+    with opened_directory(directory, roots) as descriptor, ExitStack() as stack:
+        choice = Choice(options.filter, options.paths)
+        arrivals = arrivals_of(roots, options, outcome)
+        units = units_of(arrivals, lambda header: choice.touches(header.paths))
+        places = places_of(arrivals, descriptor, new_mark(), options, stack)
         tree = Tree(descriptor)
-        try:
-            for path, record, _ in merged(arrival.manifest):
-                size = record.size_bytes if isinstance(record, File | Hardlink) else None
-                if is_wanted(path, size, options.filter):
-                    _one(measured, tree, path, record, options.if_exists)
-        finally:
-            tree.close()
+        stack.callback(tree.close)
+        for path, record in merge_runs([unit.records() for unit in units]):
+            size = record.size_bytes if isinstance(record, File | Hardlink) else None
+            if choice.has(path, size) and _is_newest(path, record, places):
+                _one(measured, tree, places.of(path, record), record, options.if_exists)
+    measured.findings = [str(finding) for finding in outcome.findings]
+    measured.missing_devices = outcome.missing_devices
     return measured
+
+
+def _is_newest(path: bytes, record: Entry, places: Places) -> bool:
+    facts = facts_of(record)
+    return facts is None or not facts.history or places.is_newest(path, facts.version_id)
 
 
 def _one(measured: Measured, tree: Tree, path: bytes, record: Entry, policy: IfExists) -> None:
     match record:
         case Failed() | Skipped():
             measured.refuse(display(path), missing_reason(record))
+        case File() if is_folder(record):
+            measured.accept(0)
         case File() | Hardlink() | Symlink():
             size = 0 if isinstance(record, Symlink) else record.size_bytes
             try:
@@ -117,7 +131,7 @@ def _judge(
     if isinstance(record, Symlink):
         verdict = judge_symlink(record, leads_to, there, policy)
     else:
-        verdict = judge(record, size_bytes, there, policy)
+        verdict = judge(record.mtime_ns, size_bytes, there, policy)
     if verdict is Verdict.DONE:
         measured.already += 1
     elif verdict is Verdict.SKIP:

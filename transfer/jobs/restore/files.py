@@ -1,191 +1,187 @@
-"""Files, written frame by frame as they come opened and checked.
+"""All files of one restore, frame by frame: one thread reads the packs, others open, check and write.
 
-A small file is written at once. A large one grows under another name over many frames; its digest as a whole
-is taken on the way, and it gets its name when that is right. What is wrong with a frame costs the files that
-have content in it, and no others. One thread at a time.
+Frames come in the order of the device. What is wrong with a frame costs the files that have content in it,
+and no others. Memory is bounded by the lanes.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import queue
+from functools import partial
+from itertools import groupby
 
-from blake3 import blake3
-
-from transfer.core.records import Chunk, Entry, File, Void
-from transfer.jobs.import_.links import LinkState, LinkStates
-from transfer.jobs.import_.packs import OpenedFrame
-from transfer.jobs.restore.judging import Verdict, judge, refusal
-from transfer.jobs.restore.options import RestoreOptions
+from transfer.core.records import Begin, Chunk, File, Frame, Void
+from transfer.device.device import Device
+from transfer.device.frame_stream import FrameGroup
+from transfer.jobs.import_.links import LinkState
+from transfer.jobs.restore.bagging import Sums
+from transfer.jobs.restore.goals import Goal, GroupWork
+from transfer.jobs.restore.lanes import Lane
+from transfer.jobs.restore.large import LargeWriter
+from transfer.jobs.restore.lists import ObjectList
 from transfer.jobs.restore.outcome import Outcome
-from transfer.jobs.restore.partial import Partial
-from transfer.jobs.restore.planning import Goal, GroupWork
-from transfer.jobs.restore.tree import ObstacleError, Tree, check_name, look_at, split
-from transfer.jobs.restore.trouble import entry
+from transfer.jobs.restore.packs import PackFiles
+from transfer.jobs.restore.planning import NOT_RESTORED
+from transfer.jobs.restore.pool import Pool
+from transfer.jobs.restore.small import Problem, SmallBatch, SmallFile, Written
+from transfer.jobs.restore.tree import split
+from transfer.jobs.restore.trouble import end_if_fatal
 
-_NOT_RESTORED = "its file could not be restored"
-
-
-class _Large:
-    """A large file on its way."""
-
-    def __init__(self, goal: Goal, partial: Partial) -> None:
-        self.goal = goal
-        self.partial = partial
-        self.hash = blake3()
-        self.bytes = 0
-
-    def add(self, content: bytes) -> None:
-        """Take the next chunk, verified."""
-        self.partial.write_around_holes(memoryview(content), self.bytes)
-        self.hash.update(content)
-        self.bytes += len(content)
+_AHEAD = 3
 
 
-class _Lost(NamedTuple):
-    """A large file that was given up, and why; told when its last record comes by, as it may be void."""
-
-    goal: Goal
-    reason: str
-    is_damage: bool
-
-
-class FileWriter:
-    """Writes the files of one restore.
+class FileStream:
+    """Files on their way.
 
     Args:
-        tree: of the directory, for writing.
-        directory: its name.
-        options: of the restore.
-        links: told which files hard links cannot be made to.
+        small: writes small ones.
+        directory: where they go, for messages.
+        objects: told which objects were not written after all.
         outcome: told what was written, and what was not.
+        sums: told checksums, where somebody asks for them.
+
+    Attributes:
+        large: writes large ones; set before anything is handed over.
     """
 
-    def __init__(
-        self, tree: Tree, directory: str, options: RestoreOptions, links: LinkStates, outcome: Outcome
-    ) -> None:
-        self._tree = tree
-        self._directory = directory
-        self._options = options
-        self._links = links
-        self._outcome = outcome
-        self._large: _Large | None = None
-        self._lost: _Lost | None = None
+    large: LargeWriter
 
-    def take(self, opened: OpenedFrame[GroupWork]) -> None:
-        """Write what a frame brings.
+    def __init__(
+        self, small: Pool, directory: str, objects: ObjectList, outcome: Outcome, sums: Sums | None
+    ) -> None:
+        self._small = small
+        self._sums = sums
+        self._objects = objects
+        self._directory = directory
+        self._outcome = outcome
+        self._packs = PackFiles()
+        self._lane = Lane("read", _AHEAD)
+        self._failed: queue.SimpleQueue[tuple[Goal, File]] = queue.SimpleQueue()
+
+    def hand(self, device: Device, group: FrameGroup, work: GroupWork) -> None:
+        """Have a group done as planned; waits while enough others are under way.
+
+        Args:
+            device: that it is of.
+            group: a frame with its records.
+            work: what is to be done.
 
         Raises:
-            DeviceError: nothing more can be written to the directory.
+            BaseException: an error that ends the job.
         """
-        for goal in opened.work.files:
-            self._small(goal, opened)
-        if opened.work.begins is not None:
-            self._begin(opened.work.begins)
-        for record in opened.group.records:
-            match record:
-                case Chunk():
-                    self._chunk(record, opened)
-                case Void():
-                    self.close()
-                case File(offset=None):
-                    self._close(record)
-                case _:
-                    pass
+        self._settle_failed()
+        if group.frame is not None and work.files:
+            self._lane.hand(partial(self._take_small, device, group, group.frame, work.files))
+        elif work.concerns_large:
+            self._lane.hand(partial(self._take_large, device, group, work))
 
     def lose_large(self, reason: str, *, is_damage: bool) -> None:
         """The large file at hand does not go on."""
-        if self._large is not None:
-            self._give_up(reason, is_damage=is_damage)
-        if self._lost is not None:
-            self._outcome.fail(self._lost.goal.path, self._lost.reason, is_damage=self._lost.is_damage)
-            self._lost = None
+        self._lane.hand(lambda: self.large.lose(reason, is_damage=is_damage))
 
-    def close(self) -> None:
-        """Leave nothing unfinished, and tell nothing of it."""
-        if self._large is not None:
-            self._large.partial.drop()
-        self._large = self._lost = None
+    def end(self) -> None:
+        """Wait until all is written.
 
-    def _small(self, goal: Goal, opened: OpenedFrame[GroupWork]) -> None:
-        record = goal.record
-        damage = opened.damage or opened.defects.get(goal.origin)
-        if damage or not isinstance(record, File) or record.offset is None:
-            self._fail(goal, record, damage or "its record is wrong", is_damage=True)
-            return
-        content = memoryview(opened.content)[record.offset : record.offset + record.size_bytes]
-        with entry(self._directory, lambda why: self._fail(goal, record, why, is_damage=False)):
-            partial = self._new(goal)
-            try:
-                if record.sparse:
-                    partial.write_around_holes(content, 0)
-                else:
-                    partial.write(content, 0)
-                self._finish(goal, partial, record)
-            except BaseException:
-                partial.drop()
-                raise
+        Raises:
+            BaseException: an error that ends the job.
+        """
+        self._lane.end()
+        self.large.end()
+        self._small.end()
+        self._settle_failed()
 
-    def _new(self, goal: Goal) -> Partial:
-        folder, name = split(goal.path)
-        check_name(name)
-        return Partial(self._tree.folder(folder))
+    def stop(self, error: BaseException | None = None) -> None:
+        """Leave nothing unfinished; may be called again."""
+        self._lane.stop(error)
+        self.large.stop(error)
+        self._small.stop(error)
+        self._packs.close()
 
-    def _begin(self, goal: Goal) -> None:
-        self.close()
-        with entry(self._directory, lambda why: self._note_lost(goal, why, is_damage=False)):
-            self._large = _Large(goal, self._new(goal))
+    def fail(self, goal: Goal, record: File | None, reason: str, is_damage: bool) -> None:
+        """Tell it, also to hard links: they cannot be made to it. From any thread.
 
-    def _chunk(self, record: Chunk, opened: OpenedFrame[GroupWork]) -> None:
-        large = self._large
-        if large is None:
-            return
-        damage = opened.damage or opened.defects.get(large.goal.origin)
-        if damage:
-            self._give_up(f"chunk {record.index}: {damage}", is_damage=True)
-            return
-        with entry(self._directory, lambda why: self._give_up(why, is_damage=False)):
-            large.add(opened.content)
-            self._outcome.tell(large.goal.path, large.bytes)
-
-    def _close(self, record: File) -> None:
-        """The last record of a large file: it gets its name, or it is told why not."""
-        large = self._large
-        if large is not None:
-            if large.bytes != record.size_bytes or large.hash.hexdigest() != record.blake3:
-                self._give_up("BLAKE3 of the whole file differs", is_damage=True)
-            else:
-                with entry(self._directory, lambda why: self._give_up(why, is_damage=False)):
-                    self._finish(large.goal, large.partial, record)
-        lost = self._lost
-        self._large = self._lost = None
-        if lost is not None:
-            self._fail(lost.goal, record, lost.reason, is_damage=lost.is_damage)
-
-    def _give_up(self, reason: str, *, is_damage: bool) -> None:
-        """The large file at hand goes no further."""
-        large, self._large = self._large, None
-        if large is not None:
-            large.partial.drop()
-            self._note_lost(large.goal, reason, is_damage=is_damage)
-
-    def _note_lost(self, goal: Goal, reason: str, *, is_damage: bool) -> None:
-        self._lost = _Lost(goal, reason, is_damage)
-
-    def _finish(self, goal: Goal, partial: Partial, record: File) -> None:
-        """Name a whole file, unless something came in its way meanwhile."""
-        name = split(goal.path)[1]
-        there = look_at(name, partial.folder)
-        verdict = judge(record, record.size_bytes, there, self._options.if_exists)
-        if there is not None and verdict is not Verdict.WRITE:
-            raise ObstacleError(f"while it was being written, {refusal(there)}")
-        problems = partial.finish(
-            name, record, record.size_bytes, sparse=record.sparse, owner=self._options.sets_owner
-        )
-        self._outcome.note(goal.path, problems)
-        self._outcome.wrote(goal.path, record.size_bytes)
-
-    def _fail(self, goal: Goal, record: Entry, reason: str, *, is_damage: bool) -> None:
-        """Tell it, also to hard links: they cannot be made to it."""
+        Args:
+            goal: that is not reached.
+            record: of the whole file, where it came by.
+            reason: why.
+            is_damage: the device is to blame.
+        """
         self._outcome.fail(goal.path, reason, is_damage=is_damage)
-        if isinstance(record, File):
-            self._links.settle(goal.run, goal.origin, record, LinkState(problem=_NOT_RESTORED))
+        if record is not None:
+            self._failed.put((goal, record))
+
+    def _settle_failed(self) -> None:
+        """In the thread that plans, as tables are that one's."""
+        while not self._failed.empty():
+            goal, record = self._failed.get()
+            if record.object is not None:
+                self._objects.forget(goal.path)
+            goal.links.settle(goal.run, goal.origin, record, LinkState(problem=NOT_RESTORED))
+
+    def _take_small(self, device: Device, group: FrameGroup, frame: Frame, goals: list[Goal]) -> None:
+        stored = self._packs.read(device, group.sequence, frame)
+        told = partial(self._told, goals)
+        if isinstance(stored, str):
+            told(Written(failures=[Problem(number, [stored], True) for number in range(len(goals))]))
+        else:
+            self._small.write(_batch(frame, goals), stored, told)
+
+    def _told(self, goals: list[Goal], written: Written) -> None:
+        """What became of a batch."""
+        for problem in written.failures:
+            goal = goals[problem.number]
+            record = goal.record if isinstance(goal.record, File) else None
+            self.fail(goal, record, problem.what[0], problem.is_damage)
+        for problem in written.notes:
+            self._outcome.note(goals[problem.number].path, problem.what)
+        if self._sums is not None:
+            for number, digest in written.sums:
+                self._sums.put(goals[number].path, digest)
+        self._outcome.wrote_many(goals[-1].path, written.files, written.bytes)
+        if written.fatal is not None:
+            error = OSError(*written.fatal)
+            end_if_fatal(error, self._directory)
+            raise error
+
+    def _take_large(self, device: Device, group: FrameGroup, work: GroupWork) -> None:
+        if work.begins is not None:
+            self.large.begin(work.begins)
+        for record in group.records:
+            match record:
+                case Chunk() if group.frame is not None and work.needs_chunk:
+                    stored = self._packs.read(device, group.sequence, group.frame)
+                    self.large.chunk(record, group.frame.bytes, stored)
+                case Void():
+                    self.large.void()
+                case File(offset=None):
+                    self.large.close(record)
+                case _:
+                    pass
+
+
+def _batch(frame: Frame, goals: list[Goal]) -> SmallBatch:
+    """What a worker has to know, by folder."""
+    batch = SmallBatch(frame.bytes)
+    for folder, files in groupby(map(_small, goals), key=lambda item: item[0]):
+        batch.folders.append((folder, [file for _, file in files]))
+    return batch
+
+
+def _small(goal: Goal) -> tuple[bytes, SmallFile]:
+    folder, name = split(goal.path)
+    record = goal.record
+    if isinstance(record, Begin) or record.offset is None:
+        raise AssertionError("no large file is written at once")
+    file = SmallFile(
+        name,
+        record.offset,
+        record.size_bytes,
+        record.blake3,
+        record.mode,
+        record.mtime_ns,
+        record.uid,
+        record.gid,
+        record.sparse,
+        record.xattrs,
+    )
+    return folder, file

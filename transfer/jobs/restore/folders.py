@@ -29,6 +29,10 @@ class Folders:
             self._table.put(above, "")
             above = parent(above)
 
+    def want(self, path: bytes) -> None:
+        """A folder is wanted, whatever is in it."""
+        self.hold(path + b"-")
+
     def has(self, path: bytes) -> bool:
         """Whether a folder ("/" at its end) is wanted."""
         return self._takes_all or self._table.get(path) is not None

@@ -6,8 +6,8 @@ import os
 import stat
 from enum import Enum
 
-from transfer.core.records import Metadata, Symlink
-from transfer.jobs.restore.options import IfExists
+from transfer.core.records import Symlink
+from transfer.jobs.restore.if_exists import IfExists
 
 
 class Verdict(Enum):
@@ -19,16 +19,16 @@ class Verdict(Enum):
     REFUSE = "refuse"
 
 
-def judge(record: Metadata, size_bytes: int, there: os.stat_result | None, policy: IfExists) -> Verdict:
+def judge(mtime_ns: int, size_bytes: int, there: os.stat_result | None, policy: IfExists) -> Verdict:
     """What becomes of a file or hard link whose path is taken by `there`; None: it is free."""
     if there is None:
         return Verdict.WRITE
     is_same = (
         policy is not IfExists.FAIL
         and stat.S_ISREG(there.st_mode)
-        and (there.st_size, there.st_mtime_ns) == (size_bytes, record.mtime_ns)
+        and (there.st_size, there.st_mtime_ns) == (size_bytes, mtime_ns)
     )
-    return Verdict.DONE if is_same else settle(record, there, policy)
+    return Verdict.DONE if is_same else settle(mtime_ns, there, policy)
 
 
 def judge_symlink(
@@ -39,10 +39,10 @@ def judge_symlink(
         return Verdict.WRITE
     if policy is not IfExists.FAIL and leads_to == record.target_bytes:
         return Verdict.DONE
-    return settle(record, there, policy)
+    return settle(record.mtime_ns, there, policy)
 
 
-def settle(record: Metadata, there: os.stat_result, policy: IfExists) -> Verdict:
+def settle(mtime_ns: int, there: os.stat_result, policy: IfExists) -> Verdict:
     """What becomes of an entry where something else has its path."""
     match policy:
         case IfExists.SKIP:
@@ -50,7 +50,7 @@ def settle(record: Metadata, there: os.stat_result, policy: IfExists) -> Verdict
         case IfExists.OVERWRITE:
             return Verdict.WRITE
         case IfExists.NEWER:
-            return Verdict.WRITE if record.mtime_ns > there.st_mtime_ns else Verdict.SKIP
+            return Verdict.WRITE if mtime_ns > there.st_mtime_ns else Verdict.SKIP
         case _:
             return Verdict.REFUSE
 

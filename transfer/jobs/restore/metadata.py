@@ -13,12 +13,37 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from typing import Protocol
 
-from transfer.core.records import Metadata
+_FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-def set_metadata(descriptor: int, record: Metadata, *, sets_owner: bool) -> list[str]:
-    """Set all that a record tells on an open file or folder; what could not be set, and why."""
+class Told(Protocol):
+    """What is told of a file or folder: a record, or what of it goes to a worker."""
+
+    mode: int
+    mtime_ns: int
+    uid: int
+    gid: int
+    xattrs: dict[str, str]
+
+
+def set_metadata(descriptor: int, record: Told, *, sets_owner: bool) -> list[str]:
+    """Set all that a record tells on an open file or folder; what could not be set, and why.
+
+    Raises:
+        OSError: the disk is full, read-only, or failed.
+    """
+    if not (record.xattrs or record.mode & (stat.S_ISUID | stat.S_ISGID)):
+        try:
+            if sets_owner:
+                os.chown(descriptor, record.uid, record.gid)
+            os.chmod(descriptor, record.mode)
+            os.utime(descriptor, ns=(record.mtime_ns, record.mtime_ns))
+        except (OSError, OverflowError):
+            pass  # one by one, to tell which it was
+        else:
+            return []
     problems: list[str] = []
     if sets_owner:
         _try(problems, "owner", lambda: os.chown(descriptor, record.uid, record.gid))
@@ -29,7 +54,7 @@ def set_metadata(descriptor: int, record: Metadata, *, sets_owner: bool) -> list
     return problems
 
 
-def set_link_metadata(folder: int, name: bytes, record: Metadata, *, sets_owner: bool) -> list[str]:
+def set_link_metadata(folder: int, name: bytes, record: Told, *, sets_owner: bool) -> list[str]:
     """The same on a symbolic link itself, which has no rights of its own."""
     problems: list[str] = []
     if sets_owner:
@@ -45,7 +70,7 @@ def set_link_metadata(folder: int, name: bytes, record: Metadata, *, sets_owner:
     return problems
 
 
-def set_xattrs(place: int | bytes, record: Metadata, problems: list[str]) -> None:
+def set_xattrs(place: int | bytes, record: Told, problems: list[str]) -> None:
     """Set a record's extended attributes on a descriptor, or on a path whose last name is not followed."""
     if not hasattr(os, "setxattr"):
         problems.append("extended attributes: this system has no call for them")
@@ -58,7 +83,7 @@ def set_xattrs(place: int | bytes, record: Metadata, problems: list[str]) -> Non
             problems.append(f"extended attribute {name[:80]}: {error.strerror}")
 
 
-def _mode_for(descriptor: int, record: Metadata, problems: list[str]) -> int:
+def _mode_for(descriptor: int, record: Told, problems: list[str]) -> int:
     """The mode without the bits that would lend the rights of somebody else."""
     special = record.mode & (stat.S_ISUID | stat.S_ISGID)
     if not special:
@@ -76,6 +101,6 @@ def _try(problems: list[str], what: str, change: Callable[[], None]) -> None:
     except OverflowError:
         problems.append(f"{what}: beyond what this system can tell")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        if error.errno in _FATAL:
             raise
         problems.append(f"{what}: {error.strerror}")

@@ -9,26 +9,26 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from transfer.core.merge import SpottedRecord
-from transfer.core.records import Directory, Failed, Hardlink, Skipped, Symlink
-from transfer.jobs.import_.entries import is_wanted
+from transfer.core.records import Directory, Failed, File, Hardlink, Skipped, Symlink
+from transfer.jobs.import_.entries import missing_reason
 from transfer.jobs.import_.links import LinkStates, text_path
-from transfer.jobs.import_.others import missing_reason
 from transfer.jobs.restore.folders import Folders
 from transfer.jobs.restore.judging import Verdict, judge, judge_symlink, refusal
 from transfer.jobs.restore.metadata import set_link_metadata, set_metadata
 from transfer.jobs.restore.options import RestoreOptions
 from transfer.jobs.restore.outcome import Outcome
 from transfer.jobs.restore.partial import place
+from transfer.jobs.restore.places import Places
 from transfer.jobs.restore.tree import (
     ObstacleError,
+    PartialNames,
     Tree,
     check_name,
     look_at,
-    new_partial_name,
     split,
     target_of,
 )
@@ -41,9 +41,11 @@ class OtherWriter:
     Args:
         tree: of the directory, for writing.
         originals: of the directory too, for finding what hard links are made to.
+        names: of what is not in its place yet; nobody else's.
         directory: its name.
         options: of the restore.
-        links: what became of their files.
+        places: where entries go.
+        links: by age of the unit: what became of the files of its device.
         folders: which are wanted.
         outcome: told what was made, and what was not.
     """
@@ -52,16 +54,20 @@ class OtherWriter:
         self,
         tree: Tree,
         originals: Tree,
+        names: PartialNames,
         directory: str,
         options: RestoreOptions,
-        links: LinkStates,
+        places: Places,
+        links: Sequence[LinkStates],
         folders: Folders,
         outcome: Outcome,
     ) -> None:
         self._tree = tree
         self._originals = originals
+        self._names = names
         self._directory = directory
         self._options = options
+        self._places = places
         self._links = links
         self._folders = folders
         self._outcome = outcome
@@ -72,17 +78,20 @@ class OtherWriter:
         Raises:
             DeviceError: nothing more can be written to the directory.
         """
-        for path, record, _ in entries:
+        for path, record, (age, _) in entries:
+            to = self._places.of(path, record)
             match record:
-                case Hardlink() if is_wanted(path, record.size_bytes, self._options.filter):
+                case Hardlink():
                     self._folders.hold(path)
-                    with entry(self._directory, partial(self._outcome.fail, path)):
-                        self._hardlink(path, record)
-                case Symlink() if is_wanted(path, None, self._options.filter):
+                    with entry(self._directory, partial(self._outcome.fail, to)):
+                        self._hardlink(path, to, record, self._links[age])
+                case Symlink() if self._options.bag is not None:
+                    self._outcome.fail(to, "a bag holds no symbolic links")
+                case Symlink():
                     self._folders.hold(path)
-                    with entry(self._directory, partial(self._outcome.fail, path)):
-                        self._symlink(path, record)
-                case Failed() | Skipped() if is_wanted(path, None, self._options.filter):
+                    with entry(self._directory, partial(self._outcome.fail, to)):
+                        self._symlink(to, record)
+                case Failed() | Skipped():
                     self._outcome.fail(path, missing_reason(record))
                 case _:
                     pass
@@ -93,33 +102,36 @@ class OtherWriter:
         Raises:
             DeviceError: as `make_links`.
         """
-        inside: list[tuple[bytes, Directory]] = []
+        inside: list[tuple[bytes, Directory | File]] = []
         for path, record, _ in entries:
             while inside and not path.startswith(inside[-1][0]):
                 self._finish(*inside.pop())
-            if isinstance(record, Directory) and self._folders.has(path):
-                with entry(self._directory, partial(self._outcome.fail, path)):
-                    self._tree.folder(path)
+            if isinstance(record, File) or (isinstance(record, Directory) and self._folders.has(path)):
+                to = self._places.of(path, record)
+                with entry(self._directory, partial(self._outcome.fail, to)):
+                    self._tree.folder(to)
                     inside.append((path, record))
         while inside:
             self._finish(*inside.pop())
 
-    def _finish(self, path: bytes, record: Directory) -> None:
+    def _finish(self, origin: bytes, record: Directory | File) -> None:
+        path = self._places.of(origin, record)
         with entry(self._directory, partial(self._outcome.fail, path)):
             problems = set_metadata(self._tree.folder(path), record, sets_owner=self._options.sets_owner)
             self._outcome.note(path, problems)
             self._outcome.wrote(path, 0)
 
-    def _hardlink(self, path: bytes, record: Hardlink) -> None:
-        state = self._links.source(path, record)
-        origin = text_path(state.stand_in) if state.stand_in else record.target_bytes
-        if origin == path and not state.problem:
+    def _hardlink(self, path: bytes, to: bytes, record: Hardlink, links: LinkStates) -> None:
+        state = links.source(path, record)
+        original = text_path(state.stand_in) if state.stand_in else record.target_bytes
+        if original == path and not state.problem:
             return  # it stands in for its file, and was written as one
+        origin, path = self._places.of(original, record), to
         folder, name = split(path)
         check_name(name)
         target = self._tree.folder(folder)
         there = look_at(name, target)
-        verdict = judge(record, record.size_bytes, there, self._options.if_exists)
+        verdict = judge(record.mtime_ns, record.size_bytes, there, self._options.if_exists)
         if not self._is_to_be_made(path, verdict, there):
             return
         if state.problem:
@@ -133,7 +145,7 @@ class OtherWriter:
         if there is not None and os.path.samestat(file, there):
             self._outcome.was_there(path, 0)
             return
-        aside = new_partial_name()
+        aside = self._names.new()
         os.link(origin_name, aside, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         self._name(aside, name, target)
         self._outcome.wrote(path, 0)
@@ -146,7 +158,7 @@ class OtherWriter:
         leads_to = target_of(name, target, there)
         verdict = judge_symlink(record, leads_to, there, self._options.if_exists)
         if self._is_to_be_made(path, verdict, there):
-            aside = new_partial_name()
+            aside = self._names.new()
             os.symlink(record.target_bytes, aside, dir_fd=target)
             problems = set_link_metadata(target, aside, record, sets_owner=self._options.sets_owner)
             self._name(aside, name, target)

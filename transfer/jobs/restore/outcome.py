@@ -30,6 +30,27 @@ class Unrestored(Struct, frozen=True):
     is_damage: bool = False
 
 
+class Restored(Struct, frozen=True, kw_only=True):
+    """A device that took part, by what somebody can compare with what was written down when it left.
+
+    Attributes:
+        device: its folder.
+        seal_blake3: empty where it is not sealed.
+        custody_entry: number of the last entry of its custody log; -1 where there is none, or it is broken.
+        custody_blake3: digest of that entry, by which all of the log is known; empty where it is broken.
+    """
+
+    device: str
+    device_id: str
+    job: str
+    ordinal: int
+    generation: int
+    seal_blake3: str
+    custody_entry: int = -1
+    custody_blake3: str = ""
+    signed_by: SignedBy | None = None
+
+
 class Outcome:
     """Counts of one restore; threads may add to it.
 
@@ -42,7 +63,11 @@ class Outcome:
         damaged: how many of them are the device's fault.
         incomplete: entries whose owner, rights, times or attributes could not all be set; `notes` has the
             first MAX_LISTED.
-        findings: what is wrong with the device, the first MAX_LISTED.
+        findings: what is wrong with the devices, the first MAX_LISTED.
+        devices: that took part, oldest first.
+        bagged_files, bagged_bytes: payload of the bag, where one was made.
+        bag_encoded: payload files whose path a manifest spells otherwise, which not all readers of bags undo.
+        missing_devices: ordinals of the job that are known of, and were not given.
     """
 
     def __init__(self, observe: Callable[[Progress], None]) -> None:
@@ -53,7 +78,9 @@ class Outcome:
         self.failures: list[Unrestored] = []
         self.notes: list[Unrestored] = []
         self.findings: list[Finding] = []
-        self.signed_by: SignedBy | None = None
+        self.bagged_files = self.bagged_bytes = self.bag_encoded = 0
+        self.devices: list[Restored] = []
+        self.missing_devices: list[int] = []
         self._observe = observe
         self._lock = threading.Lock()
         self._untold = 0
@@ -63,7 +90,8 @@ class Outcome:
         """As README lists them: 4 damaged, 3 done in part, 0 done."""
         if self.damaged or self.found_count:
             return 4
-        return 3 if self.failed or self.incomplete else 0
+        lacks_devices = len(self.devices) > 1 and bool(self.missing_devices)
+        return 3 if self.failed or self.incomplete or lacks_devices else 0
 
     def found(self, finding: Finding) -> None:
         """Something is wrong with the device."""
@@ -96,6 +124,14 @@ class Outcome:
             self.bytes += size_bytes
             self.done_bytes += size_bytes
         self._tell(path)
+
+    def wrote_many(self, path: bytes, files: int, size_bytes: int) -> None:
+        """Several files got their names; `path` is one of them."""
+        with self._lock:
+            self.entries += files
+            self.bytes += size_bytes
+            self.done_bytes += size_bytes
+        self._observe(self.progress(path))
 
     def was_there(self, path: bytes, size_bytes: int) -> None:
         """An entry was restored before."""

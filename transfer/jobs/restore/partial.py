@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
-from transfer.core.records import Metadata
 from transfer.device.disk import set_room_aside, write_at
-from transfer.jobs.restore.metadata import set_metadata
-from transfer.jobs.restore.tree import new_partial_name
+from transfer.jobs.restore.metadata import Told, set_metadata
 
 _BLOCK_BYTES = 64 << 10
 _SMALL_BLOCK_BYTES = 4 << 10
+_MAX_PIECES = 256
+"""At once; systems take 1,024 and more."""
 _ZEROS = bytes(_BLOCK_BYTES)
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Partial:
@@ -25,14 +26,15 @@ class Partial:
 
     Args:
         folder: a descriptor of the folder that it is to be in; copied, so it may be closed.
+        name: that it has meanwhile.
     """
 
-    def __init__(self, folder: int) -> None:
-        self.name = new_partial_name()
+    def __init__(self, folder: int, name: bytes) -> None:
+        self.name = name
         self._folder = os.dup(folder)
         self._has_holes = False
         try:
-            self._descriptor = os.open(self.name, _FLAGS, 0o600, dir_fd=self._folder)
+            self._descriptor = os.open(self.name, FILE_FLAGS, 0o600, dir_fd=self._folder)
         except BaseException:
             os.close(self._folder)
             raise
@@ -44,6 +46,20 @@ class Partial:
             OSError: the disk refused.
         """
         write_at(self._descriptor, content, offset)
+
+    def write_all(self, pieces: Sequence[memoryview], offset: int) -> None:
+        """Write all of them, one behind the other.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        for start in range(0, len(pieces), _MAX_PIECES):
+            group = pieces[start : start + _MAX_PIECES]
+            size = sum(map(len, group))
+            written = os.pwritev(self._descriptor, group, offset) if hasattr(os, "pwritev") else 0
+            if written < size:  # by a signal, or because the disk is full, which the next call says
+                write_at(self._descriptor, b"".join(group)[written:], offset + written)
+            offset += size
 
     def write_around_holes(self, content: memoryview, offset: int) -> None:
         """Write `content` but for its blocks of zeros.
@@ -64,9 +80,7 @@ class Partial:
         if start < len(content):
             write_at(self._descriptor, content[start:], offset + start)
 
-    def finish(
-        self, name: bytes, record: Metadata, size_bytes: int, *, sparse: bool, owner: bool
-    ) -> list[str]:
+    def finish(self, name: bytes, record: Told, size_bytes: int, *, sparse: bool, owner: bool) -> list[str]:
         """Give it its metadata and its name; what of the metadata could not be set.
 
         Raises:

@@ -1,104 +1,95 @@
 """What is to be done with each frame, decided before it is read: frames that hold nothing wanted stay unread.
 
-Records come in the order of the device. An entry is passed over when a later run replaced it, the filter
-leaves it out, or it is there already; of a file that only its hard links need, the first of these stands in.
+Records come in the order of the device. An entry is passed over when a newer run replaced it, nobody wants
+it, or it is there already; of a file that only its hard links need, the first of these stands in. What has no
+content is kept for later (`Spool`), as far as it is live.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from transfer.core.merge import LaterPaths
-from transfer.core.records import Begin, Chunk, File, Hardlink, Void
+from transfer.core.records import (
+    Begin,
+    Chunk,
+    Directory,
+    Entry,
+    Failed,
+    File,
+    Hardlink,
+    ObjectFacts,
+    Skipped,
+    Symlink,
+    Void,
+)
 from transfer.device.frame_stream import FrameGroup
-from transfer.jobs.import_.entries import is_wanted
 from transfer.jobs.import_.links import LinkState, LinkStates, path_text
+from transfer.jobs.restore.choice import Choice
 from transfer.jobs.restore.folders import Folders
+from transfer.jobs.restore.goals import Goal, GroupWork, Target
+from transfer.jobs.restore.if_exists import IfExists
 from transfer.jobs.restore.judging import Verdict, judge, refusal
-from transfer.jobs.restore.options import RestoreOptions
+from transfer.jobs.restore.lists import ObjectList
 from transfer.jobs.restore.outcome import Outcome
+from transfer.jobs.restore.places import Places, is_folder
+from transfer.jobs.restore.spool import Spool
 from transfer.jobs.restore.tree import ObstacleError, Tree
 
 UNWANTED = "neither it nor its file was wanted"
 BEGIN_LOST = "its beginning is lost with a damaged segment"
 LEFT = "its file was left as it was in the directory"
-
-
-@dataclass
-class Goal:
-    """A file that is to be written: `path` is where, `origin` the path of its record, which a link stands in
-    for where they differ.
-    """
-
-    path: bytes
-    origin: bytes
-    run: int
-    record: File | Begin
-
-
-@dataclass
-class Target:
-    """Where a file goes, and what becomes of it there.
-
-    Attributes:
-        there: what has the path.
-    """
-
-    path: bytes
-    verdict: Verdict
-    there: os.stat_result | None
-
-
-@dataclass
-class GroupWork:
-    """What is to be done with a group.
-
-    Attributes:
-        files: small files, in order; their content lies in the frame.
-        begins: the large file that begins here; None where it is not wanted.
-        needs_content: as PackStream asks.
-    """
-
-    files: list[Goal] = field(default_factory=list)
-    begins: Goal | None = None
-    needs_content: bool = False
+NOT_RESTORED = "its file could not be restored"
 
 
 class Planner:
-    """Plans one restore; called by one thread at a time, in the order of the device.
+    """Plans one restore; called by one thread at a time, unit by unit, in the order of the device.
 
     Args:
         tree: of the directory, for looking.
-        options: of the restore.
-        links: what becomes of files that links name.
+        places: where entries go.
+        choice: which are wanted.
+        if_exists: what becomes of names that are taken.
         folders: told which folders hold something wanted.
+        objects: told which objects go where.
         outcome: told what is there already, and what is in the way.
     """
 
     def __init__(
         self,
         tree: Tree,
-        options: RestoreOptions,
-        links: LinkStates,
+        places: Places,
+        choice: Choice,
+        if_exists: IfExists,
         folders: Folders,
+        objects: ObjectList,
         outcome: Outcome,
     ) -> None:
         self._tree = tree
-        self._options = options
-        self._links = links
+        self._places = places
+        self._choice = choice
+        self._if_exists = if_exists
         self._folders = folders
+        self._objects = objects
         self._outcome = outcome
-        self._later = LaterPaths([])
         self._has_begun = self._takes_chunks = False
         self._large: Target | None = None
         self._told = b""
+        self._absent = b""
+        """A folder that is not there: so nothing in it is."""
 
-    def start_run(self, run: int, later: Callable[[], LaterPaths]) -> None:
-        """The records of another run begin."""
-        self._links.run = run
-        self._later = later()
+    def start(self, links: LinkStates, spool: Spool, later: LaterPaths, loose: LaterPaths) -> None:
+        """The records of another unit begin.
+
+        Args:
+            links: of its device.
+            spool: of its own.
+            later: what newer units have of its paths.
+            loose: the same, for records that need no frame, which come in an order of their own.
+        """
+        self._links = links
+        self._spool = spool
+        self._later = later
+        self._loose = loose
+        self._absent = b""
         self.lose_large()
 
     def lose_large(self) -> None:
@@ -115,88 +106,148 @@ class Planner:
         """Decide about a group."""
         work = GroupWork()
         for record in group.records:
-            match record:
-                case File(offset=None):
-                    self._close(record)
-                case File():
-                    self._small(record, work)
-                case Begin():
-                    self._begin(record, work)
-                case Chunk():
-                    work.needs_content = self._takes_chunks
-                case Void():
-                    self._end_large()
-                case Hardlink():
-                    self._link(record)
-                case _:  # the rest has no content: it comes from the merged view
-                    pass
-        work.needs_content = work.needs_content or bool(work.files)
+            kind = type(record)
+            if kind is File:
+                if record.offset is None:  # type: ignore[attr-defined]
+                    work.concerns_large = True
+                    self._close(record)  # type: ignore[arg-type]
+                else:
+                    self._small(record, work)  # type: ignore[arg-type]
+            else:
+                self._other(record, work)
         return work
+
+    def _other(self, record: Entry, work: GroupWork) -> None:
+        match record:
+            case Begin():
+                work.concerns_large = True
+                self._begin(record, work)
+            case Chunk():
+                work.concerns_large = True
+                work.needs_chunk = self._takes_chunks
+            case Void():
+                work.concerns_large = True
+                self._end_large()
+            case Hardlink() | Symlink() | Directory():
+                self._without_content(record)
+            case Failed() | Skipped():
+                path = record.path_bytes
+                if self._choice.has(path) and not self._loose.has(path):
+                    self._spool.put(record)
+            case _:  # removed and delete-marker say something of others
+                pass
+
+    def _without_content(self, record: Hardlink | Symlink | Directory) -> None:
+        path = record.path_bytes
+        if self._later.has(path):
+            return
+        if isinstance(record, Directory):
+            self._spool.put(record)  # whether it is wanted is known at the end
+            if self._choice.names(path):
+                self._folders.want(path)
+        elif self._choice.has(path, record.size_bytes if isinstance(record, Hardlink) else None):
+            self._spool.put(record)
+            if isinstance(record, Hardlink):
+                self._links.meet(path, record)
 
     def _small(self, record: File, work: GroupWork) -> None:
         path = record.path_bytes
+        if record.object is not None and is_folder(record):
+            self._folder_object(path, record)
+            return
         target = self._target(path, record)
-        if target is not None and target.verdict is Verdict.WRITE:
-            work.files.append(self._goal(target, path, record))
-        self._links.meet_file(path, record, self._settled(path, record, target))
+        if target is not None:
+            self._list(path, record, target)
+            if target.verdict is Verdict.WRITE:
+                work.files.append(Goal(target.path, path, record, self._links, self._links.run))
+            else:
+                self._count(record, target)
+        if self._links.notes(path, record):
+            self._links.meet_file(path, record, self._settled(path, target))
 
     def _begin(self, record: Begin, work: GroupWork) -> None:
         """A large file begins. Should it be given up, nothing is told of this attempt."""
         path = record.path_bytes
         self._large, self._has_begun = self._target(path, record), True
         if self._large is not None and self._large.verdict is Verdict.WRITE:
-            work.begins = self._goal(self._large, path, record)
+            work.begins = Goal(self._large.path, path, record, self._links, self._links.run)
         self._takes_chunks = work.begins is not None
 
     def _close(self, record: File) -> None:
         """A large file's last record, the only one with all that hard links may ask for."""
         path = record.path_bytes
         if self._has_begun:
-            state = self._settled(path, record, self._large)
+            state = self._settled(path, self._large)
+            if self._large is not None:
+                self._list(path, record, self._large)
+                if self._large.verdict is not Verdict.WRITE:
+                    self._count(record, self._large)
         else:
             state = LinkState(problem=BEGIN_LOST)
-            place = self._place(path, record.size_bytes)
+            place = self._place(path, record)
             if place is not None and place != self._told:
                 self._outcome.fail(place, BEGIN_LOST, is_damage=True)
         self._links.meet_file(path, record, state)
         self._end_large()
 
-    def _link(self, record: Hardlink) -> None:
-        path = record.path_bytes
-        if not self._later.has(path) and is_wanted(path, record.size_bytes, self._options.filter):
-            self._links.meet(path, record)
+    def _folder_object(self, key: bytes, record: File) -> None:
+        """An empty object that stands for a folder is one, made with the others at the end."""
+        if self._choice.has(key, 0) and not self._is_replaced(key, record.object):
+            self._spool.put(record)
+            self._objects.put(self._places.of(key, record), key, record)
 
-    def _goal(self, target: Target, origin: bytes, record: File | Begin) -> Goal:
-        return Goal(target.path, origin, self._links.run, record)
+    def _list(self, key: bytes, record: File, target: Target) -> None:
+        if record.object is not None and target.verdict in (Verdict.WRITE, Verdict.DONE):
+            self._objects.put(target.path, key, record)
 
     def _target(self, origin: bytes, record: File | Begin) -> Target | None:
         """Where a file goes; None where nobody wants it."""
-        path = self._place(origin, record.size_bytes)
+        path = self._place(origin, record)
         if path is None:
             return None
-        self._folders.hold(path)
+        if self._absent and path.startswith(self._absent):
+            return Target(path, Verdict.WRITE, None)
+        there = None
         try:
             there = self._tree.look(path)
-        except (ObstacleError, OSError):  # whoever writes makes the folder, or tells
-            there = None
-        return Target(path, judge(record, record.size_bytes, there, self._options.if_exists), there)
+        except FileNotFoundError:
+            self._absent = self._tree.missing
+        except (ObstacleError, OSError):  # whoever writes tells
+            pass
+        return Target(path, judge(record.mtime_ns, record.size_bytes, there, self._if_exists), there)
 
-    def _settled(self, origin: bytes, record: File, target: Target | None) -> LinkState:
-        """Count a file that is not to be written; what hard links to it have to know."""
-        if target is None:
-            return LinkState(problem=UNWANTED)
+    def _count(self, record: File, target: Target) -> None:
+        """Tell of a file that is not to be written."""
         if target.verdict is Verdict.SKIP:
             self._outcome.left()
         elif target.verdict is Verdict.REFUSE and target.there is not None:
             self._outcome.fail(target.path, refusal(target.there))
         elif target.verdict is Verdict.DONE:
             self._outcome.was_there(target.path, record.size_bytes)
+
+    def _settled(self, origin: bytes, target: Target | None) -> LinkState:
+        """What hard links to a file have to know."""
+        if target is None:
+            return LinkState(problem=UNWANTED)
         if target.verdict in (Verdict.SKIP, Verdict.REFUSE):
             return LinkState(problem=LEFT)
-        return LinkState(stand_in=path_text(target.path) if target.path != origin else "")
+        stand_in = self._stand_in
+        return LinkState(stand_in=path_text(stand_in) if stand_in != origin else "")
 
-    def _place(self, path: bytes, size_bytes: int) -> bytes | None:
-        """Where a file of the run at hand goes."""
-        if not self._later.has(path) and is_wanted(path, size_bytes, self._options.filter):
-            return path
-        return self._links.stand_in(path)
+    def _place(self, origin: bytes, record: File | Begin) -> bytes | None:
+        """Where a file of the unit at hand goes; `_stand_in` is then the entry that it is restored as."""
+        facts: ObjectFacts | None = record.object
+        wanted: bytes | None = origin
+        if not self._choice.has(origin, record.size_bytes) or self._is_replaced(origin, facts):
+            wanted = self._links.stand_in(origin)
+        if wanted is None:
+            return None
+        self._stand_in = wanted
+        path = self._places.of(wanted, record)
+        self._folders.hold(wanted)
+        return path
+
+    def _is_replaced(self, origin: bytes, facts: ObjectFacts | None) -> bool:
+        if facts is not None and facts.history and not self._places.is_newest(origin, facts.version_id):
+            return True
+        return self._later.has(origin)

@@ -18,22 +18,51 @@ import stat
 
 MAX_OPEN = 128
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_PARTIAL_START = b".transfer-restore-"
 _PARTIAL = re.compile(rb"\.transfer-restore-[0-9a-f]{16}\.partial")
-_NEW_FOLDER_MODE = 0o700  # until its record says what it is
+PROBE_START = b"transf"
+"""How names begin that were only tried out, in any case."""
+NEW_FOLDER_MODE = 0o700
+"""Until its record says what it is."""
+IMPLIED_FOLDER_MODE = 0o777
+"""Of folders that have no records, as keys imply them; less the umask."""
 
 
 class ObstacleError(Exception):
     """Something is in the way of an entry."""
 
 
-def new_partial_name() -> bytes:
-    """A name for a file that is not whole yet."""
-    return b".transfer-restore-%s.partial" % secrets.token_hex(8).encode()
+class PartialNames:
+    """Names for files that are not whole yet: those of one job begin alike, so that it knows its own.
+
+    Args:
+        mark: of the job, six hex digits.
+        writer: number of the one who takes names here, below 256; no two of a job share one.
+    """
+
+    def __init__(self, mark: str, writer: int) -> None:
+        self._own = _PARTIAL_START + mark.encode()
+        self._start = b"%b%02x" % (self._own, writer)
+        self._count = 0
+
+    def new(self) -> bytes:
+        """One that nobody has."""
+        self._count = (self._count + 1) & 0xFFFFFFFF
+        return b"%b%08x.partial" % (self._start, self._count)
+
+    def are_of_job(self, name: bytes) -> bool:
+        """Whether a name was taken by any writer of the job."""
+        return name.startswith(self._own)
+
+
+def new_mark() -> str:
+    """A mark for a job."""
+    return secrets.token_hex(3)
 
 
 def is_partial_name(name: bytes) -> bool:
     """Whether it may be such a name; an entry of the device cannot have it."""
-    return _PARTIAL.fullmatch(name) is not None
+    return name.startswith(_PARTIAL_START) and _PARTIAL.fullmatch(name) is not None
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
@@ -65,17 +94,34 @@ class Tree:
         root: a descriptor of the directory, which stays the caller's.
         makes: make the folders that are missing.
         replaces: remove what is no folder where one has to be.
+        mode: of the folders that are made, less the umask.
+        tidies: remove from folders that are entered what an earlier job left unfinished; these are the names
+            of this job.
+
+    Attributes:
+        missing: the uppermost folder that was not there when `folder` last raised FileNotFoundError.
     """
 
-    def __init__(self, root: int, *, makes: bool = False, replaces: bool = False) -> None:
+    def __init__(
+        self,
+        root: int,
+        *,
+        makes: bool = False,
+        replaces: bool = False,
+        mode: int = NEW_FOLDER_MODE,
+        tidies: PartialNames | None = None,
+    ) -> None:
         self._root = root
         self._makes = makes
         self._replaces = replaces
+        self._mode = mode
+        self._tidies = tidies
+        self.missing = b""
         self._names: list[bytes] = []
         self._open: list[int] = []
         self._current: bytes | None = None
         self._descriptor = root
-        self._is_root_tidy = not makes
+        self._is_root_tidy = tidies is None
 
     def folder(self, path: bytes) -> int:
         """A descriptor of the folder `path` ("" or ending in "/"), good until the next call.
@@ -89,7 +135,7 @@ class Tree:
             return self._descriptor
         if not self._is_root_tidy:
             self._is_root_tidy = True
-            _tidy(self._root)
+            self._tidy(self._root)
         names = path.split(b"/")[:-1]
         shared = 0
         for mine, wanted in zip(self._names, names, strict=False):
@@ -123,7 +169,11 @@ class Tree:
     def _step(self, name: bytes) -> None:
         check_name(name)
         above = self._open[-1] if self._open else self._root
-        self._open.append(self._enter(name, above))
+        try:
+            self._open.append(self._enter(name, above))
+        except FileNotFoundError:
+            self.missing = b"/".join([*self._names, name, b""])
+            raise
         self._names.append(name)
         too_deep = len(self._open) - MAX_OPEN - 1
         if too_deep >= 0 and self._open[too_deep] >= 0:
@@ -131,23 +181,24 @@ class Tree:
             self._open[too_deep] = -1
 
     def _enter(self, name: bytes, above: int) -> int:
-        is_new = False
         try:
             descriptor = _open_folder(name, above)
         except FileNotFoundError:
             if not self._makes:
                 raise
-            is_new = True
-            descriptor = _make_folder(name, above)
+            return _make_folder(name, above, self._mode)
         except ObstacleError:
             if not self._replaces:
                 raise
-            is_new = True
-            os.unlink(name, dir_fd=above)  # a file or a link: of folders, this call fails
-            descriptor = _make_folder(name, above)
-        if self._makes and not is_new:
-            _tidy(descriptor)
+            with contextlib.suppress(FileNotFoundError):  # somebody was faster
+                os.unlink(name, dir_fd=above)  # a file or a link: of folders, this call fails
+            return _make_folder(name, above, self._mode)
+        self._tidy(descriptor)
         return descriptor
+
+    def _tidy(self, descriptor: int) -> None:
+        if self._tidies is not None:
+            _tidy(descriptor, self._tidies)
 
     def _drop_to(self, depth: int) -> None:
         while len(self._open) > depth:
@@ -184,13 +235,13 @@ def _is_link(name: bytes, above: int) -> bool:
         return False
 
 
-def _make_folder(name: bytes, above: int) -> int:
+def _make_folder(name: bytes, above: int, mode: int) -> int:
     with contextlib.suppress(FileExistsError):  # somebody was faster; it is opened with the same care
-        os.mkdir(name, _NEW_FOLDER_MODE, dir_fd=above)
+        os.mkdir(name, mode, dir_fd=above)
     return _open_folder(name, above)
 
 
-def _tidy(descriptor: int) -> None:
+def _tidy(descriptor: int, own: PartialNames) -> None:
     """Remove what an earlier restore left unfinished in this folder."""
     try:
         names = [
@@ -199,7 +250,22 @@ def _tidy(descriptor: int) -> None:
     except PermissionError:
         return  # nothing can be seen here; what comes says what it may not do
     for name in names:
-        if is_partial_name(name):
+        if is_partial_name(name) and not own.are_of_job(name):
             with contextlib.suppress(OSError):
-                if not stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                if stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                    _remove_probe(name, descriptor)
+                else:
                     os.unlink(name, dir_fd=descriptor)
+
+
+def _remove_probe(name: bytes, above: int) -> None:
+    """Remove a folder in which names were tried out; it goes only if nothing else is in it."""
+    with contextlib.suppress(ObstacleError):
+        folder = _open_folder(name, above)
+        try:
+            for tried in map(os.fsencode, os.listdir(folder)):
+                if tried.lower().startswith(PROBE_START):
+                    os.unlink(tried, dir_fd=folder)
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=above)

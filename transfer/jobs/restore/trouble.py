@@ -14,6 +14,11 @@ _FATAL = FULL_ERRNOS | {errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errn
 _AGAIN = "the same command goes on"
 
 
+def is_fatal(error: OSError) -> bool:
+    """Whether the next entry would meet the same."""
+    return error.errno in _FATAL
+
+
 def end_if_fatal(error: OSError, directory: str) -> None:
     """Raise what ends the job, where the next entry would meet the same.
 
@@ -21,7 +26,7 @@ def end_if_fatal(error: OSError, directory: str) -> None:
         DeviceFullError: no room is left.
         DeviceError: the directory cannot be written to, or its disk failed.
     """
-    if error.errno not in _FATAL:
+    if not is_fatal(error):
         return
     if error.errno in FULL_ERRNOS:
         remedy = f"make room or choose a larger disk; {_AGAIN}"
@@ -46,6 +51,21 @@ def entry(directory: str, tell: Callable[[str], None]) -> Iterator[None]:
     except OSError as error:
         end_if_fatal(error, directory)
         tell(reason_of(error))
+
+
+@contextlib.contextmanager
+def directory_errors(directory: str) -> Iterator[None]:
+    """Turn an OSError that is of no entry into an error that says what to do.
+
+    Raises:
+        DeviceError: always, of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        end_if_fatal(error, directory)
+        what = f"{directory} cannot be written to: {reason_of(error)}"
+        raise DeviceError(what, remedy="name a directory that you may write to") from None
 
 
 def reason_of(error: OSError) -> str:
