@@ -274,7 +274,7 @@ async def test_a_file_that_changed_while_it_was_read_is_not_certified(
     varied_device: Path, issuer: Issuer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await imported(varied_device)
-    from transfer.jobs.certify import originals
+    from transfer.jobs.comparing import originals
 
     real = originals.content_of
 
@@ -284,7 +284,7 @@ async def test_a_file_that_changed_while_it_was_read_is_not_certified(
             told.size_bytes, told.blake3, told.crc64nvme, told.crc32c, record.size_bytes == 3
         )
 
-    monkeypatch.setattr("transfer.jobs.certify.expected.content_of", mixed)
+    monkeypatch.setattr("transfer.jobs.comparing.expected.content_of", mixed)
     monkeypatch.setattr(originals, "content_of", mixed)
     done = await certify_in_memory(varied_device, store, issuer, path, allow_partial=True)
     assert done.certificate is not None

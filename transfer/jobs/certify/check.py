@@ -19,11 +19,11 @@ from msgspec import Struct
 
 from transfer.core.progress import Progress
 from transfer.formats.certificate_entries import CertifiedObject, Line
-from transfer.jobs.certify.examiner import Examiner
-from transfer.jobs.certify.listing import Listing
-from transfer.jobs.certify.ordered import ordered
-from transfer.jobs.certify.originals import Content
 from transfer.jobs.certify.papers import Paper, open_entries
+from transfer.jobs.comparing.examiner import Examiner
+from transfer.jobs.comparing.listing import Listing
+from transfer.jobs.comparing.ordered import ordered
+from transfer.jobs.comparing.originals import Content
 from transfer.jobs.import_.health import EndpointHealth, StoreLostError
 from transfer.stores.contract import ListedObject, Store
 
@@ -104,7 +104,7 @@ async def check(
     """
     health = EndpointHealth()
     examiner = Examiner(store, health, download=download)
-    listing = Listing(store, paper.certificate.prefix, health)
+    listing = Listing(store, paper.certificate.prefix)
     checked = Checked()
 
     async def begin(line: CertifiedObject) -> Coroutine[Any, Any, Seen]:

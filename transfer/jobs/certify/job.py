@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from blake3 import blake3
+from msgspec import UNSET
 
 from transfer import __version__
 from transfer.core.paths import to_text
@@ -31,13 +32,14 @@ from transfer.formats.certificate import (
     encode_certificate,
 )
 from transfer.formats.certificate_entries import MAX_TAG_CHARS, CertifiedObject, Line, NotCertified
-from transfer.jobs.certify.examiner import Examiner, Finding
-from transfer.jobs.certify.expected import Expectation, Expected, Refused
-from transfer.jobs.certify.listing import Listing
-from transfer.jobs.certify.ordered import ordered
-from transfer.jobs.certify.originals import Originals
+from transfer.jobs.certify.older import OlderVersions
 from transfer.jobs.certify.output import Output
 from transfer.jobs.certify.tally import Tally, clipped
+from transfer.jobs.comparing.examiner import Examiner, Finding
+from transfer.jobs.comparing.expected import Expectation, Expected, Implied, Refused, whole_view
+from transfer.jobs.comparing.listing import Listing
+from transfer.jobs.comparing.ordered import ordered
+from transfer.jobs.comparing.originals import Originals
 from transfer.jobs.import_.arrival import Arrival, receive
 from transfer.jobs.import_.health import EndpointHealth, StoreLostError
 from transfer.jobs.import_.options import ImportOptions
@@ -63,6 +65,7 @@ class Certified:
         symlinks_left_out: as asked.
         defects: what is wrong with the device, though its manifest is whole.
         blake3: of the certificate's exact bytes; empty where none was written.
+        older_versions: of keys, and delete markers, which nobody looked for.
     """
 
     certificate: Certificate | None
@@ -71,6 +74,7 @@ class Certified:
     symlinks_left_out: int
     defects: list[Defect]
     blake3: str = ""
+    older_versions: int = 0
 
 
 @dataclass
@@ -110,16 +114,20 @@ class Certify:
             output = stack.enter_context(Output(self.path)) if self.path is not None else None
             table = stack.enter_context(PathTable())
             arrival = await asyncio.to_thread(self._receive)
-            expectation = Expectation(arrival.manifest, self.options, Originals(table))
-            await asyncio.to_thread(expectation.originals.find, arrival.manifest)
+            originals = Originals(table)
+            await asyncio.to_thread(originals.find, arrival.manifest)
+            older = OlderVersions(whole_view(arrival.manifest))
+            expectation = Expectation(
+                iter(older), self.options, lambda path, record, spot: originals.of(path)
+            )
             others = await self._compare(arrival, expectation, output)
             left = expectation.symlinks_left_out
-            found = Certified(None, self._tally, others, left, self._defects)
+            found = Certified(None, self._tally, others, left, self._defects, older_versions=older.count)
             is_enough = self.allow_partial or not self._tally.not_certified
             if output is None or self.signer is None or not is_enough:
                 return found
             entries = await asyncio.to_thread(output.finish)
-            certificate = self._certificate(arrival, expectation, started, others, entries)
+            certificate = self._certificate(arrival, expectation, started, found, entries)
             text = encode_certificate(certificate)
             signature = await asyncio.to_thread(self.signer.sign, text, NAMESPACE)
             await asyncio.to_thread(output.publish, text, signature)
@@ -141,14 +149,15 @@ class Certify:
         files, size = sum(one.entries for one in headers), sum(one.content_bytes for one in headers)
         health = EndpointHealth()
         examiner = Examiner(self.store, health, download=self.download)
-        listing = Listing(self.store, self.options.prefix, health)
+        listing = Listing(self.store, self.options.prefix)
 
         async def begin(one: Expected | Refused) -> Coroutine[Any, Any, Line]:
             listed = await listing.find(one.key) if one.key else None
             return _line(one, listed, examiner)
 
+        entries = (one for one in expectation if not isinstance(one, Implied))
         try:
-            async with aclosing(ordered(iter(expectation), begin, self.options.requests)) as lines:
+            async with aclosing(ordered(entries, begin, self.options.requests)) as lines:
                 async for line in lines:
                     if output is not None:
                         output.add(line)
@@ -178,7 +187,7 @@ class Certify:
         arrival: Arrival,
         expectation: Expectation,
         started: str,
-        others: int,
+        found: Certified,
         entries: EntriesFile,
     ) -> Certificate:
         identity, signed, tally = arrival.device.document, arrival.files.signed_by, self._tally
@@ -198,14 +207,15 @@ class Certify:
             started=started,
             finished=timestamp(),
             software=f"transfer {__version__}",
-            complete=not tally.not_certified,
+            complete=not (tally.not_certified or found.older_versions),
             objects=tally.objects,
             bytes=tally.bytes,
             evidence=tally.evidence,
             entries=entries,
             folders_implied=expectation.folders_implied,
             symlinks_left_out=expectation.symlinks_left_out,
-            other_objects=others,
+            other_objects=found.other_objects,
+            older_versions=found.older_versions or UNSET,
             not_certified=tally.not_certified,
             not_certified_first=tally.first,
         )

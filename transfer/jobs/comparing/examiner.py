@@ -12,6 +12,7 @@ of the same CRC. And the store tells the sum that it keeps, it does not read its
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from blake3 import blake3
 from msgspec import Struct
@@ -19,7 +20,7 @@ from msgspec import Struct
 from transfer.errors import NotFoundError, TransferError
 from transfer.formats.certificate import State
 from transfer.formats.certificate_entries import EvidenceKind
-from transfer.jobs.certify.originals import Content
+from transfer.jobs.comparing.originals import Content
 from transfer.jobs.import_.health import EndpointHealth
 from transfer.stores.contract import ListedObject, ObjectInfo, Store
 
@@ -49,12 +50,24 @@ class Examiner:
         store: the bucket.
         health: watches the calls.
         download: read the objects of which the store has no checksum.
+        trusts_checksums: a checksum of the store will do; else all objects are read.
+        tell: told how many bytes more were read.
     """
 
-    def __init__(self, store: Store, health: EndpointHealth, *, download: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        health: EndpointHealth,
+        *,
+        download: bool,
+        trusts_checksums: bool = True,
+        tell: Callable[[int], None] = lambda count: None,
+    ) -> None:
         self._store = store
         self._health = health
         self._download = download
+        self._trusts_checksums = trusts_checksums
+        self._tell = tell
         self._downloading = asyncio.Semaphore(_DOWNLOADS)
 
     async def examine(self, key: str, content: Content, listed: ListedObject | None) -> Finding:
@@ -81,7 +94,7 @@ class Examiner:
         if not content.size_bytes:
             return Finding("empty", info=info)
         by_sum = compare_sums(info, content)
-        if by_sum is not None:
+        if by_sum is not None and (self._trusts_checksums or by_sum.evidence is None):
             return by_sum
         if not self._download:
             return Finding(state="unproved", reason=_NO_SUM, info=info)
@@ -96,6 +109,7 @@ class Examiner:
         async with self._store.get(key, if_match=etag or None) as body:
             async for piece in body:
                 digest.update(piece)
+                self._tell(len(piece))
         return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ from transfer.core.merge import PathRecord
 from transfer.core.records import File, Hardlink
 from transfer.device.manifest import Manifest
 from transfer.device.path_table import PathTable
-from transfer.jobs.certify.originals import Content, Originals
+from transfer.jobs.comparing.originals import Content, Originals
 
 STAT: dict[str, Any] = {"mode": 0o644, "mtime_ns": 0, "uid": 0, "gid": 0}
 

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.jobs.certify.expected import Expected, Refused, in_key_order, unique
-from transfer.jobs.certify.listing import Listing
-from transfer.jobs.certify.ordered import ordered
-from transfer.jobs.certify.originals import Content
-from transfer.jobs.import_.health import EndpointHealth
+from transfer.jobs.comparing.expected import Expected, Refused, in_key_order, unique
+from transfer.jobs.comparing.listing import Listing
+from transfer.jobs.comparing.ordered import ordered
+from transfer.jobs.comparing.originals import Content
 from transfer.stores.checksums import checksums_of
 from transfer.stores.memory import MemoryStore
 
@@ -88,7 +87,7 @@ def test_a_listing_is_merged_as_sets_are(there: set[str], asked: set[str]) -> No
         store = MemoryStore()
         for key in there:
             await store.put(key, [], checksums=checksums_of([]))
-        listing = Listing(store, "", EndpointHealth())
+        listing = Listing(store, "")
         for key in sorted(asked):
             found = await listing.find(key)
             assert (found.key if found else None) == (key if key in there else None)

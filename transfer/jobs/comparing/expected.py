@@ -1,0 +1,273 @@
+"""Which objects an import makes of a device, and which entries it makes none of: in the order of keys.
+
+The decisions are those of the import (`import_.entries`, `import_.others`), made here once more from the same
+manifest, without content. Entries come in the order of their paths; a symbolic link's key sorts elsewhere, so
+that few of them have to be held back: only those whose path is the beginning of the current one. Of an object
+with versions the newest counts, which is none where that one says that it was deleted.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+
+import msgspec
+from awscrt.checksums import crc32c, crc64nvme
+from blake3 import blake3
+from msgspec import Struct
+
+from transfer.core.merge import Spot, SpottedRecord, merge_runs
+from transfer.core.object_keys import object_key
+from transfer.core.records import (
+    DeleteMarker,
+    Directory,
+    Entry,
+    Failed,
+    File,
+    Hardlink,
+    Metadata,
+    ObjectFacts,
+    Skipped,
+    Symlink,
+)
+from transfer.device.manifest import Manifest
+from transfer.device.path_table import PathTable
+from transfer.formats.certificate import State
+from transfer.jobs.comparing.originals import Content, content_of
+from transfer.jobs.import_.emptiness import with_emptiness
+from transfer.jobs.import_.entries import is_wanted, link_problem, missing_reason, target_of
+from transfer.jobs.import_.objects import facts_of
+from transfer.jobs.import_.options import ImportOptions, Symlinks
+from transfer.jobs.import_.targets import Targets
+
+_SAME_KEY = "a file of the device has the same key"
+_CHANGED = "the file changed at the source while it was being read"
+_LOST = "the device does not tell its content"
+
+
+class Expected(Struct, frozen=True, tag=True):
+    """An object that must be in the bucket; `facts` is what was said of it where it was exported."""
+
+    path: bytes
+    key: str
+    content: Content
+    facts: ObjectFacts | None = None
+
+
+class Refused(Struct, frozen=True, tag=True):
+    """An entry that no object can be certified for; its key, where it can have one."""
+
+    path: bytes
+    key: str
+    state: State
+    reason: str
+
+
+class Implied(Struct, frozen=True, tag=True):
+    """A folder that needs no object, as something in it has one."""
+
+    path: bytes
+    key: str
+
+
+Told = Expected | Refused | Implied
+_decoder: msgspec.json.Decoder[Told] = msgspec.json.Decoder(Told)
+LinkContent = Callable[[bytes, Hardlink, Spot], Content | None]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """How an import went by a list of objects.
+
+    Attributes:
+        targets: where entries went.
+        table: empty, to sort by key.
+    """
+
+    targets: Targets
+    table: PathTable
+
+
+@dataclass
+class Expectation:
+    """Goes over a merged view once.
+
+    Args:
+        entries: the view, as `merge_runs` gives it.
+        options: of the import; what its filter leaves out is not told.
+        link_content: the content of a hard link; None where the device does not tell.
+        is_lenient: an entry counts as the object that it would be, although it changed while it was read or
+            the limits of stores are against its key.
+        listed: the import went by a list of objects, whose keys have another order than paths.
+
+    Attributes:
+        folders_implied: folders with something in them, so far.
+        symlinks_left_out: so far.
+    """
+
+    entries: Iterator[SpottedRecord]
+    options: ImportOptions
+    link_content: LinkContent
+    is_lenient: bool = False
+    listed: Listed | None = None
+    folders_implied: int = field(default=0, init=False)
+    symlinks_left_out: int = field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[Told]:
+        """What is expected, by key.
+
+        Raises:
+            IntegrityError, DeviceError: the manifest cannot be read.
+        """
+        if self.listed is not None:
+            return sorted_by_key(self._by_path(), self.listed.table)
+        return unique(in_key_order(self._by_path(), self.options.prefix))
+
+    def _by_path(self) -> Iterator[Told]:
+        rules = self.options.filter
+        sent_links = self.options.symlinks is Symlinks.RCLONE
+        told = with_emptiness(newest(self.entries), symlinks_have_keys=sent_links)
+        for (path, record, spot), is_empty in told:
+            is_list = self.listed is not None and self.listed.targets.is_list(path)
+            if not is_list and is_wanted(path, None, rules, is_object=facts_of(record) is not None):
+                one = self._one(path, record, spot, is_empty)
+                if one is not None:
+                    yield one
+
+    def _one(self, path: bytes, record: Entry, spot: Spot, is_empty: bool) -> Told | None:
+        match record:
+            case Failed() | Skipped():
+                return Refused(path, "", "not-on-device", missing_reason(record))
+            case File():
+                return self._object(path, record, content_of(record))
+            case Hardlink():
+                return self._object(path, record, self.link_content(path, record, spot))
+            case Directory():
+                return self._folder(path, record, is_empty)
+            case Symlink():
+                return self._symlink(path, record)
+        return None
+
+    def _folder(self, path: bytes, record: Directory, is_empty: bool) -> Told | None:
+        is_object = is_empty or (self.listed is not None and self.listed.targets.is_listed(path))
+        if is_object and self.options.filter.accepts_file(path):
+            return self._object(path, record, _content(b""))
+        self.folders_implied += 1
+        if self.listed is not None:  # its name is none of a key
+            return None
+        key, problem = object_key(self.options.prefix, path, self.options.limits)
+        return None if problem else Implied(path, key)
+
+    def _symlink(self, path: bytes, record: Symlink) -> Expected | Refused | None:
+        match self.options.symlinks:
+            case Symlinks.REPORT:
+                return Refused(path, "", "not-sendable", link_problem(record))
+            case Symlinks.SKIP:
+                self.symlinks_left_out += 1
+                return None
+            case Symlinks.RCLONE:
+                return self._object(path, record, _content(record.target_bytes))
+
+    def _object(self, path: bytes, record: Metadata, content: Content | None) -> Expected | Refused:
+        size_bytes = content.size_bytes if content else 0
+        if self.listed is not None:
+            target = self.listed.targets.of(path, record, size_bytes)
+        else:
+            target = target_of(path, record, size_bytes, self.options)
+        if target.problem and not (self.is_lenient and _is_text(path)):
+            return Refused(path, "", "not-sendable", target.problem)
+        if content is None:
+            return Refused(path, target.key, "unproved", _LOST)
+        if content.is_mixed and not self.is_lenient:
+            return Refused(path, target.key, "changed-at-source", _CHANGED)
+        return Expected(path, target.key, content, facts_of(record))
+
+
+def whole_view(manifest: Manifest) -> Iterator[SpottedRecord]:
+    """The merged view of a device; unlike `arrival.merged` it passes over nothing that cannot be read."""
+    return merge_runs([manifest.spotted_records(run) for run in manifest.runs])
+
+
+def newest(entries: Iterator[SpottedRecord]) -> Iterator[SpottedRecord]:
+    """Of each path the newest entry, unless that says that it was deleted, and what failed or was skipped."""
+    for _, same in groupby(entries, key=itemgetter(0)):
+        entry: SpottedRecord | None = None
+        trouble: SpottedRecord | None = None
+        for item in same:
+            if isinstance(item[1], Failed | Skipped):
+                trouble = item
+            else:
+                entry = item
+        if entry is not None and not isinstance(entry[1], DeleteMarker):
+            yield entry
+        if trouble is not None:
+            yield trouble
+
+
+def in_key_order(told: Iterable[Told], prefix: str) -> Iterator[Told]:
+    """The same, ascending by key where there is one; of two with one key the longer path comes first.
+
+    Args:
+        told: ascending by path; keys are prefix and path, and of some entries with something behind it.
+        prefix: of all keys.
+    """
+    held: list[tuple[str, int, Told]] = []
+    for one in told:
+        if not one.key:
+            yield one
+            continue
+        plain = prefix + one.path.decode()  # no key to come is less than this
+        while held and held[0][0] < plain:
+            yield heapq.heappop(held)[2]
+        if held or one.key != plain:
+            heapq.heappush(held, (one.key, -len(one.path), one))
+        else:
+            yield one
+    while held:
+        yield heapq.heappop(held)[2]
+
+
+def sorted_by_key(told: Iterable[Told], table: PathTable) -> Iterator[Told]:
+    """The same by key, on temporary disk; first what has none, and what has one that was told before.
+
+    Args:
+        told: in any order.
+        table: empty.
+    """
+    for one in told:
+        key = one.key.encode()
+        if not key:
+            yield one
+        elif table.get(key) is None:
+            table.put(key, msgspec.json.encode(one).decode())
+        else:
+            yield Refused(one.path, "", "not-sendable", _SAME_KEY)
+    for _, text in table.items():
+        yield _decoder.decode(text)
+
+
+def unique(told: Iterable[Told]) -> Iterator[Told]:
+    """The same, ascending by key, but that only the first of two with one key has it, as in the import."""
+    last = ""
+    for one in told:
+        if one.key and one.key == last:
+            yield Refused(one.path, "", "not-sendable", _SAME_KEY)
+        else:
+            last = one.key or last
+            yield one
+
+
+def _is_text(path: bytes) -> bool:
+    try:
+        path.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _content(body: bytes) -> Content:
+    """The content of what has none in the packs."""
+    return Content(len(body), blake3(body).hexdigest(), f"{crc64nvme(body):016x}", f"{crc32c(body):08x}")
