@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from transfer.core.records import Base64, Digest, Text, Timestamp
 from transfer.formats.documents import Job, Number, Ordinal, Software, Uuid
@@ -91,6 +91,7 @@ class Certificate(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True)
         folders_implied: folders with something in them, which need no object.
         symlinks_left_out: symbolic links that were not asked for (`--symlinks skip`).
         other_objects: under the prefix, and of no entry of this device.
+        older_versions: of the device's keys, delete markers included, which nobody looked for; absent: none.
         not_certified: how many entries are not; `not_certified_first` names the first MAX_LISTED,
             fewer where their names are long.
     """
@@ -117,6 +118,7 @@ class Certificate(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True)
     folders_implied: Number
     symlinks_left_out: Number
     other_objects: Number
+    older_versions: Annotated[int, Meta(ge=1, le=2**63 - 1)] | UnsetType = UNSET
     not_certified: Number
     not_certified_first: Annotated[list[Unlisted], Meta(max_length=MAX_LISTED)]
 
