@@ -120,7 +120,7 @@ def test_every_field_of_a_document_is_required() -> None:
             assert not VALIDATORS[name].is_valid(less), field
 
 
-_SAMPLES = {"string": "", "integer": 0, "number": 0.5, "array": []}
+_SAMPLES = {"boolean": False, "string": "", "integer": 0, "number": 0.5, "array": []}
 
 
 def test_reports_are_valid() -> None:

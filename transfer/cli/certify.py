@@ -225,11 +225,12 @@ def _document(path: str | None, found: Certified) -> dict[str, Any]:
     tally = found.tally
     return {
         "certificate": path if found.certificate is not None else None,
-        "complete": not tally.not_certified,
+        "complete": not (tally.not_certified or found.older_versions),
         "objects": tally.objects,
         "bytes": tally.bytes,
         "evidence": tally.evidence,
         "other_objects": found.other_objects,
+        "older_versions": found.older_versions,
         "symlinks_left_out": found.symlinks_left_out,
         "not_certified": tally.not_certified,
         "states": tally.states,
@@ -248,14 +249,19 @@ def _lines(device: str, path: str | None, found: Certified) -> list[str]:
     if found.certificate is None and (path is not None or tally.not_certified):
         return [f"{device} is NOT certified: {there} of it were found in the bucket as they should be"]
     how = ", ".join(f"{count:,} by {_WAYS[kind]}" for kind, count in tally.kinds.items())
-    part = "IN PART " if tally.not_certified else ""
+    part = "IN PART " if tally.not_certified or found.older_versions else ""
     said = "would certify" if found.certificate is None else f"certified {part}in {path}:"
     lines = [f"{said} {device}: {there}", f"  compared: {how or 'nothing'}"]
     if found.other_objects:
         lines.append(f"  {found.other_objects:,} more objects are there that are of no entry of this device")
     if left := found.symlinks_left_out:
         lines.append(f"  {left:,} symbolic links were left out, as asked: they are not in the bucket")
-    if not tally.not_certified:
+    if found.older_versions:
+        lines.append(
+            f"  of keys with versions the newest were looked for; {found.older_versions:,} older ones and "
+            "delete markers are not certified"
+        )
+    elif not tally.not_certified:
         lines.append(
             f"  every{' other' if found.symlinks_left_out else ''} entry of the device is in the bucket"
         )

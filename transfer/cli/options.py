@@ -38,6 +38,15 @@ ProfileOption = Annotated[
         "--profile", metavar="NAME", help="Device profile: see 'transfer profiles', or a .toml file."
     ),
 ]
+CopiesOption = Annotated[
+    int,
+    typer.Option(
+        "--copies", min=1, max=8, metavar="N", help="Write the same packs to N devices with one ordinal each."
+    ),
+]
+StripeOption = Annotated[
+    bool, typer.Option("--stripe", help="Fill all devices at once, each with a part of the entries.")
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, max=256, help="How much to do at a time; default: by the processors."),
@@ -137,6 +146,16 @@ IfExistsOption = Annotated[
         metavar="same|skip|overwrite|fail",
         help="Where the bucket has an object of the key: count it if it is the same, else fail (same); leave "
         "it; replace it; fail.",
+    ),
+]
+
+StorageClassOption = Annotated[
+    str,
+    typer.Option(
+        "--storage-class",
+        metavar="keep|default|CLASS",
+        help="What objects are stored as: exported ones as what they were (keep); all as the store has it by "
+        "itself; all as CLASS.",
     ),
 ]
 
@@ -250,6 +269,20 @@ def read_if_exists(text: str) -> IfExists:
     except ValueError:
         what = f"--if-exists {text!r} is not possible"
         raise UsageError(what, remedy="say same, skip, overwrite or fail") from None
+
+
+def read_storage_class(text: str) -> str:
+    """The value of --storage-class: `keep`, `default`, or the name of one.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    import re
+
+    if text not in ("keep", "default") and not re.fullmatch("[A-Z][A-Z0-9_-]{0,63}", text):
+        what = f"--storage-class {text!r:.100} is not possible"
+        raise UsageError(what, remedy="say keep, default, or the name of a class, such as STANDARD_IA")
+    return text
 
 
 def default_workers() -> int:

@@ -19,12 +19,14 @@ from transfer.cli.options import (
     LedgerOption,
     NoSignRequestOption,
     RegionOption,
+    StorageClassOption,
     WorkersOption,
     check_who,
     default_workers,
     rate_now,
     read_bwlimit,
     read_if_exists,
+    read_storage_class,
     read_symlinks,
 )
 from transfer.cli.secrets import PassphraseFileOption
@@ -87,6 +89,7 @@ def serve(
     symlinks: Annotated[
         str, typer.Option("--symlinks", metavar="report|skip|rclone", help="What becomes of symbolic links.")
     ] = "report",
+    storage_class: StorageClassOption = "keep",
     bwlimit: BwlimitOption = None,
     workers: WorkersOption = None,
     identity: IdentityOption = None,
@@ -140,6 +143,7 @@ def serve(
         signers=read_signers(signers),
         who=who,
         ignore_custody=ignore_custody,
+        storage_class=read_storage_class(storage_class),
         keys=read_keys(identity, unlock=passphrase, secret_file=passphrase_file),
     )
     tls = _tls(host, tls_cert, tls_key, insecure_http=insecure_http)

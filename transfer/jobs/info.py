@@ -17,7 +17,7 @@ from transfer.formats.documents import DeviceDocument, SealDocument
 
 
 class RunSummary(Struct):
-    """One run: what it brought, and whether it ended."""
+    """One run: what it brought, and whether it ended; `continues`: on another device."""
 
     run: int
     source: str
@@ -27,6 +27,7 @@ class RunSummary(Struct):
     entries: int
     content_bytes: int
     stored_bytes: int
+    continues: bool = False
 
 
 class DeviceSummary(Struct):
@@ -107,4 +108,5 @@ def _summary(headers: list[Header]) -> RunSummary:
         entries=sum(header.entries for header in headers),
         content_bytes=sum(header.content_bytes for header in headers),
         stored_bytes=sum(header.pack_size_bytes for header in headers),
+        continues=headers[-1].continues,
     )
