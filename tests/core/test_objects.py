@@ -193,6 +193,8 @@ def test_versions_of_all_runs_stand_side_by_side_oldest_first(plan: list[tuple[s
     else:
         every = {version_of(record) for run in stored for _, record in run} - {None}
         assert [version_of(record) for record in view] == sorted(every, key=str)
+        newest = {version_of(record): record for run in stored for _, record in run}
+        assert all(record is newest[version_of(record)] for record in view)
 
 
 def test_a_version_is_replaced_by_itself_and_by_what_has_no_history_alone() -> None:

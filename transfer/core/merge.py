@@ -65,7 +65,7 @@ def _versions(same: list[tuple[bytes, int, _Item]]) -> Iterator[_Item]:
     for _, _, item in sorted(same, key=itemgetter(1), reverse=True):  # stable: a run keeps its order
         version = version_of(item[1])
         if version is not None:
-            found.setdefault(version, item)
+            found[version] = item  # that of the newest run, in the place of the oldest
     return iter(sorted(found.values(), key=lambda item: moment_of(item[1])))
 
 

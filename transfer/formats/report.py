@@ -104,8 +104,8 @@ class ImportReport(Struct, kw_only=True):
         repair_files: how many files say what has to be copied again: repair.txt, repair-2.txt and so on.
         device_sealed: when; empty for a device that is not sealed.
         signed_by: whose signature the seal has, and the key; empty where nobody vouches for it.
-        devices_seen, devices_missing: ordinals of the device's job that have been at the destination, and those
-            that have not.
+        devices_seen, devices_missing: ordinals of the device's job that have been at the destination, and
+            those that have not.
         devices_listed: these are all there are, by the seal of the last one.
         delete_markers: in the bucket, as they should be.
         versions_left_out: older versions of objects, which a bucket that keeps none has no place for.

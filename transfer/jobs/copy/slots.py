@@ -55,7 +55,7 @@ class Slots:
             start += size
 
     def put(self, content: bytes) -> int:
-        """Take a slot for something that a worker is to read; NO_SLOT where there is none, or no room in it."""
+        """Take a slot for what a worker is to read; NO_SLOT where there is none, or no room in it."""
         slot = self.take() if len(content) <= self.slot_bytes else NO_SLOT
         if slot != NO_SLOT:
             start = slot * self.slot_bytes
