@@ -65,7 +65,7 @@ def test_a_bucket_that_is_not_there(bucket: Bucket, device: Path, tmp_path: Path
     ended = import_to(replace(bucket, name="no-such-bucket"), device, tmp_path / "report")
     assert ended.code == 1
     assert "no-such-bucket" in _one_line(ended)
-    assert "create the bucket" in ended.stderr
+    assert "to import, create" in ended.stderr
     assert ended.report is not None
     assert (ended.report["state"], ended.report["objects"]) == ("failed", 0)
     assert "no-such-bucket" in ended.report["error"]

@@ -91,7 +91,7 @@ def test_info_for_people(device: Path) -> None:
     assert "5 entries" in text
     assert "RUN" in text
     assert transfer("seal", device, "-q").code == 0
-    assert "not on it 0 failed, 1 skipped" in transfer("info", device).stdout
+    assert "missed    0 failed, 1 skipped, in all runs together" in transfer("info", device).stdout
 
 
 def test_ls_is_in_path_order(device: Path) -> None:

@@ -78,9 +78,8 @@ def seal(
     if sealed.is_encrypted and not dry_run:
         lines.append("  it is encrypted, and its resume key was destroyed: this host cannot read it any more")
     if totals.failed or totals.skipped:
-        lines.append(
-            f"  not on it: {totals.failed:,} failed, {totals.skipped:,} skipped (transfer ls --problems)"
-        )
+        missed = f"{totals.failed:,} failed, {totals.skipped:,} skipped"
+        lines.append(f"  in its runs {missed}; `transfer ls --problems` lists what is not on it by now")
     summary = {
         "sealed": not dry_run,
         "seal_blake3": sealed.blake3,
@@ -95,6 +94,8 @@ def seal(
         "devices": document.devices or [],
     }
     console.result(summary, lines)
+    if not document.packs:
+        console.warn(f"{device} has nothing on it: no copy or export brought anything there")
 
 
 def _sign(console: Console, device: str, signer: Signer, who: str, *, dry_run: bool) -> None:

@@ -125,7 +125,7 @@ def unreadable(doing: str, endpoint: Endpoint, why: object) -> StoreError:
 
 def _missing_remedy(code: str, endpoint: Endpoint) -> str:
     if code == "NoSuchBucket":
-        return f"create the bucket {endpoint.bucket!r}, or check its name and --endpoint-url"
+        return f"check the bucket's name and --endpoint-url; to import, create {endpoint.bucket!r} first"
     return "start the upload again" if code == "NoSuchUpload" else ""
 
 
