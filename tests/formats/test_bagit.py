@@ -27,7 +27,7 @@ TODAY = date(2026, 3, 4)
 )
 def test_manifest_line(path: bytes, line: str) -> None:
     assert bagit.manifest_line(path, DIGEST) == f"{DIGEST}  {line}\n".encode()
-    assert bagit.is_encoded(path) == (line != f"data/{path.decode()}")
+    assert bagit.is_misread(path) == (line != f"data/{path.decode()}")
 
 
 @settings(max_examples=100)

@@ -23,7 +23,7 @@ from transfer.device.clock import timestamp
 from transfer.device.custody import read_log
 from transfer.device.device import open_device
 from transfer.formats.custody import Head
-from transfer.jobs.filling.job import tell_custody
+from transfer.jobs.filling.custody import tell_custody
 from transfer.ledger.ledger import open_ledger
 
 SIGNED = replace(OPTIONS, who="dock 7")

@@ -121,7 +121,7 @@ async def test_a_bucket_without_versions_gets_the_newest_alone(tmp_path: Path, m
         assert (done.outcome.versions_left_out, done.outcome.deleted_left_out) == (8, 1)
 
 
-@pytest.mark.parametrize("count", range(len(HISTORY) + 1))
+@pytest.mark.parametrize("count", [0, 3, 5, 8, 11])
 async def test_it_goes_on_where_the_bucket_stands(tmp_path: Path, count: int) -> None:
     """An import of the first so many, whose ledger was lost."""
     store = new_store()
@@ -177,6 +177,58 @@ async def test_a_plain_object_of_a_later_run_replaces_all_versions(tmp_path: Pat
     done = await import_to_memory(device, store=store)
     assert (done.error, done.failed, await kept(store)) == (None, {}, {"a": [b"alone"]})
     assert done.outcome.superseded == 2
+
+
+async def test_a_delete_marker_that_was_not_made_is_not_claimed(tmp_path: Path) -> None:
+    class Reluctant(MemoryStore):
+        """As some stores are, it makes no delete marker of a key that is not there."""
+
+        async def delete(self, key: str, *, version_id: str | None = None) -> str | None:
+            return await super().delete(key, version_id=version_id) if self._objects.latest(key) else None
+
+    store = Reluctant(limits=LIMITS, versioning="enabled")
+    history = [version("b", 1, None), version("b", 2, b"again"), version("b", 3, None)]
+    site = Site(write_objects(tmp_path / "device", history), tmp_path, store, OPTIONS)
+    for reason in ("tells of no delete marker", "a newer version"):
+        done = await site.attempt()
+        assert await kept(store) == {"b": [b"again", None]}
+        assert (done.outcome.objects, done.outcome.delete_markers, done.outcome.failed) == (1, 1, 1)
+        assert reason in done.failed["b"]
+
+
+class Jumbled(MemoryStore):
+    """Delete markers are listed as older than all versions, or as newer: so do stores within one second."""
+
+    markers_are_newer = False
+
+    async def versions(self, *told: Any, **named: Any) -> Any:
+        listed = [one async for one in super().versions(*told, **named)]
+        for one in sorted(listed, key=lambda one: (one.key, one.is_delete_marker != self.markers_are_newer)):
+            yield one
+
+
+@pytest.mark.parametrize("markers_are_newer", [False, True])
+async def test_what_the_ledger_knows_as_made_needs_no_order(tmp_path: Path, markers_are_newer: bool) -> None:
+    """Also when more came onto the device, and it was sealed anew."""
+    store = Jumbled(limits=LIMITS, versioning="enabled")
+    store.markers_are_newer = markers_are_newer
+    back = [version("back", number, body) for number, body in enumerate([b"one", None, b"two", None])]
+    site = Site(write_objects(tmp_path / "device", back), tmp_path, store, replace(OPTIONS, allow_older=True))
+    for attempt in range(2):
+        done = await site.attempt()
+        assert (done.error, done.failed, done.outcome.delete_markers) == (None, {}, 2)
+        assert done.outcome.already == 2 * attempt
+    made = [one.version_id async for one in store.versions("back")]
+    site.device = write_objects(tmp_path / "later", back, [version("back", 4, b"three")])
+    for attempt in range(2):
+        done, watched = await site.watched()
+        assert (done.error, done.failed, done.outcome.delete_markers) == (None, {}, 2)
+        assert (done.outcome.objects, done.outcome.already) == (3, 2 + attempt)
+        assert len(watched.named("put")) == 1 - attempt
+        assert watched.named("delete", "head", "get") == []
+    later = {one.version_id async for one in store.versions("back")}
+    assert later > set(made)
+    assert len(later) == 5
 
 
 @pytest.mark.parametrize(
@@ -352,7 +404,7 @@ async def test_an_attempt_that_ended_early_goes_on(tmp_path: Path, way: str, no_
             assert (done.error, done.failed) == (None, {}), (nth, watched.struck)
             assert await kept(site.store) == expected(HISTORY), (nth, watched.struck)
             assert await site.left() == site.begun() == []
-            nth += 17
+            nth += 31
 
 
 @given(st.data())

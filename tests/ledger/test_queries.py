@@ -15,7 +15,7 @@ from sqlalchemy import event
 from tests.ledger.making import DEVICE, entry, job_of, opened
 from transfer.ledger.ledger import Ledger
 from transfer.ledger.phases import Phase
-from transfer.ledger.values import Counters, ObjectState
+from transfer.ledger.values import Counters, MadeVersion, ObjectState
 from transfer.stores.contract import Part
 
 Caught = dict[str, Any]
@@ -39,6 +39,9 @@ async def live(ledger: Ledger) -> None:
     await ledger.uploads.begun(job.number)
     await ledger.uploads.parts(upload.number)
     await ledger.objects.of_pack(job.number, 2, after=7, limit=100)
+    await recorder.version(MadeVersion(job.number, 1, 2, "key", "v1"))
+    await ledger.jobs.first_of(job.number)
+    await ledger.objects.made_versions(job.number, 1, after=1, limit=10)
     await ledger.objects.checked_packs(job.number)
     await ledger.objects.last_spot(job.number)
     for state in ObjectState:

@@ -129,9 +129,10 @@ async def test_to_a_newer_version_with_all_that_is_there(where: str, following: 
 async def test_a_ledger_of_version_1_learns_to_remember_custody(where: str) -> None:
     def back(connection: Connection) -> None:
         """To what version 1 made: it had all but these tables."""
-        for table in (schema.custody, schema.members, schema.upload_versions):
+        for table in (schema.custody, schema.members, schema.upload_versions, schema.made_versions):
             table.drop(connection)
-        next(iter(schema.devices.indexes)).drop(connection)
+        for indexed in (schema.devices, schema.jobs):
+            next(iter(indexed.indexes)).drop(connection)
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
 
     async with opened(where) as ledger:

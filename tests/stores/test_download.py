@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +18,9 @@ from transfer.errors import StoreUnreachableError
 from transfer.stores.download import DownloadTransport
 from transfer.stores.download_answer import AnswerReader, ProtocolError
 from transfer.stores.http import HttpOptions
+from transfer.stores.open import open_store
+from transfer.stores.pacing import SLICE_BYTES, Pace
+from transfer.stores.read_into import read_into
 
 OK = b'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: 5\r\n\r\nhello'
 CHUNKED = (
@@ -24,7 +30,9 @@ UNTIL_END = b"HTTP/1.1 200 OK\r\n\r\nhello"
 
 
 @asynccontextmanager
-async def answering(*answers: bytes, close: bool = False) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def answering(
+    *answers: bytes, close: bool = False, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that gives these answers, one a request, over all connections; what it was asked."""
     left, asked = list(answers), []
 
@@ -45,9 +53,9 @@ async def answering(*answers: bytes, close: bool = False) -> AsyncIterator[tuple
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
     finally:
         server.close()
 
@@ -190,3 +198,135 @@ def test_hostile_bytes_are_refused_or_wait_for_more(junk: bytes, at: int):
             reader.feed(data)
         except ProtocolError:
             return
+
+
+LONG = bytes(range(256)) * 8192  # 2 MiB
+RANGE = {"host": "h", "range": f"bytes=0-{len(LONG) - 1}"}
+
+
+def long_answer(body: bytes = LONG, told: int = len(LONG)) -> bytes:
+    return b"HTTP/1.1 206 Partial Content\r\nContent-Length: %d\r\n\r\n" % told + body
+
+
+async def get_long(client: DownloadTransport, url: str) -> bytes:
+    place = memoryview(bytearray(len(LONG)))
+    async with await client.request("GET", url, RANGE) as response:
+        done = 0
+        while done < len(place) and (count := await response.receive_into(place[done:])):
+            done += count
+        assert done == len(place) and not await response.receive_into(memoryview(bytearray(1)))
+    return bytes(place)
+
+
+async def test_long_ranges_are_received_into_memory_on_one_kept_connection():
+    chunked = (
+        b"HTTP/1.1 206 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(LONG) + LONG + b"\r\n0\r\n\r\n"
+    )
+    async with answering(long_answer(), chunked, long_answer()) as (url, asked), transport() as client:
+        assert [await get_long(client, url) for _ in range(3)] == [LONG] * 3
+        assert len(asked) == 3 and len(client._all) == 1
+
+
+async def test_a_long_answer_that_breaks_off_gives_what_came_and_then_an_error():
+    async with answering(long_answer(LONG[:-5]), close=True) as (url, _), transport() as client:
+        place = memoryview(bytearray(len(LONG)))
+        async with await client.request("GET", url, RANGE) as response:
+            assert await response.receive_into(place) == len(LONG) - 5
+            assert place[:-5] == LONG[:-5]
+            with pytest.raises(StoreUnreachableError, match="cut off"):
+                await response.receive_into(place[-5:])
+        assert not client._all
+
+
+async def test_a_store_goes_on_with_a_range_where_it_broke_off():
+    size, cut = len(LONG), len(LONG) - 9
+
+    def part(start: int, stop: int) -> bytes:
+        head = f'HTTP/1.1 206 OK\r\nETag: "e"\r\nContent-Range: bytes {start}-{size - 1}/{size}\r\n'
+        return f"{head}Content-Length: {size - start}\r\n\r\n".encode() + LONG[start:stop]
+
+    answers = [part(0, cut), part(cut, size)]
+    async with answering(*answers, close=True) as (url, asked):
+        store = await open_store("bucket", endpoint_url=url, no_sign_request=True, only_reads=True)
+        place = memoryview(bytearray(size))
+        async with store.get("k", length_bytes=size, if_match="e") as body:
+            assert await read_into(body, place) == size
+        await store.aclose()
+    assert place == LONG
+    assert f"range: bytes={cut}-{size - 1}\r\n".encode() in asked[1]
+    assert b'if-match: "e"\r\n' in asked[1] and b"authorization" not in asked[1].lower()
+
+
+async def test_a_kept_long_connection_that_was_closed_meanwhile_is_no_failure():
+    async with answering(long_answer(), long_answer(), close=True) as (url, _), transport() as client:
+        assert [await get_long(client, url) for _ in range(2)] == [LONG] * 2
+
+
+async def test_a_long_answer_that_stalls_is_given_up():
+    async with answering(long_answer(b"")) as (url, _), transport(stall_timeout_s=0.1) as client:
+        with pytest.raises(StoreUnreachableError, match="timed out"):
+            await get_long(client, url)
+
+
+async def test_who_is_cancelled_waits_until_the_thread_has_let_go_of_the_memory():
+    async with answering(long_answer(LONG[:9])) as (url, _), transport() as client:
+        task = asyncio.create_task(get_long(client, url))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 5)
+        assert not client._all
+
+
+async def test_long_ranges_keep_to_the_pace():
+    taken: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        taken.append(seconds)
+
+    pace = Pace(lambda: 1e12, sleep=sleep)
+    made = DownloadTransport(HttpOptions(), received=pace)
+    async with answering(long_answer()) as (url, _):
+        place = memoryview(bytearray(len(LONG)))
+        async with await made.request("GET", url, RANGE) as response:
+            assert 0 < await response.receive_into(place) <= SLICE_BYTES
+        await made.aclose()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of its own for 127.0.0.1, with its key, in one file."""
+    place = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", place / "key", "-out", place / "cert"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    both = place / "both.pem"
+    both.write_bytes((place / "key").read_bytes() + (place / "cert").read_bytes())
+    return both
+
+
+async def test_short_and_long_answers_over_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with answering(OK, long_answer(), long_answer(), tls=context) as (url, _):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with transport() as client:
+            assert await get(client, url) == b"hello"
+            assert [await get_long(client, url) for _ in range(2)] == [LONG] * 2
+            assert len(client._all) == 2
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with answering(OK, long_answer(), tls=context) as (url, _), transport() as client:
+        for ask in (get, get_long):
+            with pytest.raises(StoreUnreachableError, match="no trusted connection") as caught:
+                await ask(client, url)
+            assert caught.value.code == "TlsError"

@@ -88,6 +88,7 @@ def _document(devices: list[str], target: str, options: CheckOptions, checked: C
         "not_on_device_first": checked.not_on_device_first,
         "unlinked": checked.unlinked,
         "symlinks_left_out": checked.symlinks_left_out,
+        "older_versions": checked.older_versions,
         "defects": checked.defects,
         "notes": checked.notes,
     }
@@ -109,4 +110,9 @@ def _lines(devices: list[str], target: str, checked: Checked) -> list[str]:
         lines.append(f"  {checked.unlinked:,} hard links have the right content, in files of their own")
     if checked.symlinks_left_out:
         lines.append(f"  {checked.symlinks_left_out:,} symbolic links were left out, as asked")
+    if checked.older_versions:
+        lines.append(
+            "  of keys with versions the newest were compared; "
+            f"{checked.older_versions:,} older ones and delete markers were not"
+        )
     return lines

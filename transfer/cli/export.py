@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transfer.cli.console import Console
-from transfer.cli.filled import announce, conclude, document, needed, of_each_device
+from transfer.cli.filled import EXPORT, announce, conclude, document, needed, of_each_device
 from transfer.cli.interruptible import interruptible
 from transfer.cli.options import (
     AwsProfileOption,
@@ -191,7 +191,7 @@ def export(
         if not result.entries_seen and result.resumed_after is None:
             console.warn(f"there is nothing to take: s3://{address.bucket}/{prefix} has no such objects")
         console.result(document(result, dry_run), lines)
-        return conclude(console, result, devices, dry_run)
+        return conclude(console, result, devices, dry_run, EXPORT)
 
 
 def check_selection(

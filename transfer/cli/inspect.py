@@ -62,7 +62,9 @@ def _info_lines(summary: DeviceSummary) -> list[str]:
     if summary.sealed is not None:
         lines[-1] = f"  sealed    {summary.sealed}"
     if summary.failed is not None and summary.skipped is not None:
-        lines.append(f"  missed    {summary.failed:,} failed, {summary.skipped:,} skipped, in all runs together")
+        lines.append(
+            f"  missed    {summary.failed:,} failed, {summary.skipped:,} skipped, in all runs together"
+        )
     if summary.device.is_encrypted:
         how = "locked: --identity opens it" if summary.locked else "opened"
         lines.append(f"  encrypted {how}")

@@ -218,6 +218,8 @@ def _read_heads(texts: list[str]) -> tuple[str, ...]:
 
 
 def _tell_measured(console: Console, directory: str, measured: Measured) -> int:
+    import msgspec
+
     from transfer.core.sizes import format_size
 
     for finding in measured.findings[:_SHOWN]:
@@ -227,8 +229,8 @@ def _tell_measured(console: Console, directory: str, measured: Measured) -> int:
     size = format_size(measured.bytes)
     line = f"would write {measured.entries:,} entries, {size}, to {directory}"
     more = f"{measured.already:,} are there already, {measured.refusals:,} could not be restored"
-    console.result(measured, [f"{line}; {more}"])
-    _warn_missing(console, measured.missing_devices)
+    console.result({"dry_run": True, **msgspec.structs.asdict(measured)}, [f"{line}; {more}"])
+    _warn_missing(console, measured.missing_devices, later=measured.later_devices)
     if measured.findings:
         return 4
     return 3 if measured.refusals else 0
@@ -236,10 +238,17 @@ def _tell_measured(console: Console, directory: str, measured: Measured) -> int:
 
 def _conclude(console: Console, directory: str, outcome: Outcome, *, is_bag: bool) -> int:
     shown = ("entries", "bytes", "already", "skipped", "failed", "damaged", "incomplete")
-    listed = ("failures", "notes", "findings", "devices", "missing_devices")
-    document: dict[str, Any] = {"directory": os.fsencode(directory).decode(errors="replace")}
+    listed = ("failures", "notes", "findings", "devices", "missing_devices", "later_devices")
+    document: dict[str, Any] = {
+        "dry_run": False,
+        "directory": os.fsencode(directory).decode(errors="replace"),
+    }
     if is_bag:
-        document["bag"] = {"files": outcome.bagged_files, "bytes": outcome.bagged_bytes}
+        document["bag"] = {
+            "files": outcome.bagged_files,
+            "bytes": outcome.bagged_bytes,
+            "misread": outcome.bag_misread,
+        }
     counts = {name: getattr(outcome, name) for name in (*shown, *listed)}
     console.result({**document, **counts}, _lines(directory, outcome))
     for finding in outcome.findings[:_SHOWN]:
@@ -252,10 +261,10 @@ def _conclude(console: Console, directory: str, outcome: Outcome, *, is_bag: boo
         told = f"{outcome.failed:,} entries are not there as they should be"
         part = f", {outcome.incomplete:,} lack some of owner, rights, times or attributes"
         console.warn(f"{told}{part if outcome.incomplete else ''}; --json lists the first 1,000 of them")
-    if outcome.bag_encoded:
-        told = f"{outcome.bag_encoded:,} paths of the bag hold %, carriage return or line feed"
+    if outcome.bag_misread:
+        told = f"{outcome.bag_misread:,} paths of the bag hold % or a line break, or end in a blank"
         console.warn(f"{told}: manifests spell them as RFC 8493 says, which not all readers of bags undo")
-    _warn_missing(console, outcome.missing_devices)
+    _warn_missing(console, outcome.missing_devices, later=outcome.later_devices)
     return outcome.exit_code
 
 
@@ -280,10 +289,9 @@ def _lines(directory: str, outcome: Outcome) -> Iterator[str]:
         yield from (f"  {line}" for line in signed_line(device.signed_by))
 
 
-def _warn_missing(console: Console, ordinals: list[int]) -> None:
+def _warn_missing(console: Console, ordinals: list[int], *, later: bool) -> None:
+    from transfer.core.ordinals import told_devices
+
     if ordinals:
-        more = f" and {len(ordinals) - _SHOWN:,} more" if len(ordinals) > _SHOWN else ""
-        told = ", ".join(map(str, ordinals[:_SHOWN]))
-        console.warn(
-            f"the job has devices that were not given: {told}{more}; what is on them alone is not there"
-        )
+        told = told_devices(ordinals, later=later)
+        console.warn(f"of the job, not given: {told}; what is there alone is not restored")

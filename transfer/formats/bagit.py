@@ -47,9 +47,16 @@ def payload_defect(path: bytes) -> str:
     return ""
 
 
-def is_encoded(path: bytes) -> bool:
-    """Whether a manifest spells a path in another way than it is: not all readers of bags undo that."""
-    return any(character.encode() in path for character in _ENCODED)
+def is_misread(path: bytes) -> bool:
+    """Whether not all readers of bags find a payload file of this path (UTF-8) by what the manifest says.
+
+    Some do not undo the spelling of RFC 8493; some cut a line where Unicode has a line break, and blanks
+    off its end.
+    """
+    text = path.decode()
+    return (
+        any(character in text for character in _ENCODED) or text[-1:].isspace() or len(text.splitlines()) > 1
+    )
 
 
 def manifest_line(path: bytes, digest: str) -> bytes:

@@ -1,7 +1,7 @@
 """What is still to be written: rows and steps, in the order they came. Pure.
 
-Rows of one kind that follow each other are gathered, so that they can be written in one statement; of rows
-with the same primary key among them the last one stays. Any other step ends the gathering: nothing
+Rows that follow each other are gathered by their kind, so that they can be written in one statement each; of
+rows with the same primary key among them the last one stays. Any other step ends the gathering: nothing
 overtakes it.
 """
 
@@ -21,6 +21,7 @@ class RowKind(Enum):
 
     OBJECTS = "objects"
     PARTS = "parts"
+    VERSIONS = "made_versions"
 
 
 @dataclass(slots=True)
@@ -77,12 +78,18 @@ class Batch:
 
     def put_row(self, kind: RowKind, key: tuple[int, ...], row: tuple[Any, ...]) -> None:
         """Add a row; `key` is its primary key."""
-        last = self.steps[-1] if self.steps else None
-        if not isinstance(last, Rows) or last.kind is not kind:
-            last = Rows(kind)
-            self.steps.append(last)
-        last.rows[key] = row
+        self._gathering(kind).rows[key] = row
         self.size += 1
+
+    def _gathering(self, kind: RowKind) -> Rows:
+        for step in reversed(self.steps):
+            if not isinstance(step, Rows):
+                break
+            if step.kind is kind:
+                return step
+        gathering = Rows(kind)
+        self.steps.append(gathering)
+        return gathering
 
     def put_step(self, step: UploadBegun | UploadNamed | UploadEnded | PackChecked) -> None:
         """Add a step."""

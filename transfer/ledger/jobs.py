@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from transfer.errors import UsageError
@@ -57,6 +57,20 @@ class Jobs:
     async def by_id(self, job_id: str) -> Job | None:
         """A job by its id; None where there is none."""
         return await self._database.run(lambda connection: _find(connection, jobs.c.job_id == job_id))
+
+    async def first_of(self, number: int) -> int:
+        """The number of the first job of the same device and place as this one, whatever the seal was."""
+        mine = select(jobs.c.device_id, jobs.c.bucket, jobs.c.prefix, jobs.c.endpoint)
+
+        async def work(connection: AsyncConnection) -> int:
+            place = (await connection.execute(mine.where(jobs.c.number == number))).one_or_none()
+            if place is None:
+                return number
+            same = [jobs.c[name] == value for name, value in place._mapping.items()]
+            first = await connection.execute(select(func.min(jobs.c.number)).where(*same))
+            return first.scalar() or number
+
+        return await self._database.run(work)
 
     async def page(self, *, before: int = _NO_NUMBER, limit: int = 100) -> list[Job]:
         """Jobs, newest first.

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from transfer.ledger.database import Database
-from transfer.ledger.schema import NOT_DONE, objects, packs
-from transfer.ledger.values import ObjectEntry, ObjectState
+from transfer.ledger.schema import NOT_DONE, made_versions, objects, packs
+from transfer.ledger.values import MadeVersion, ObjectEntry, ObjectState
 
 PAGE_ROWS = 4096
 
@@ -34,6 +34,36 @@ class Objects:
         """
         mine = (objects.c.job == job) & (objects.c.sequence == sequence) & (objects.c.position > after)
         return await self._entries(select(objects).where(mine).order_by(objects.c.position).limit(limit))
+
+    async def made_versions(
+        self, first_job: int, sequence: int, *, after: int = -1, limit: int = PAGE_ROWS
+    ) -> list[MadeVersion]:
+        """What the versions in one pack became, by position.
+
+        Args:
+            first_job: number of the first job of the device and place.
+            sequence: of the segment.
+            after: position of the last one of the page before.
+            limit: how many at most.
+        """
+        rows = made_versions.c
+        mine = (rows.job == first_job) & (rows.sequence == sequence) & (rows.position > after)
+        statement = select(made_versions).where(mine).order_by(rows.position).limit(limit)
+
+        async def work(connection: AsyncConnection) -> list[MadeVersion]:
+            return [
+                MadeVersion(
+                    row.job,
+                    row.sequence,
+                    row.position,
+                    row.key,
+                    row.version_id,
+                    row.blake3.hex() if row.blake3 else "",
+                )
+                for row in await connection.execute(statement)
+            ]
+
+        return await self._database.run(work)
 
     async def checked_packs(self, job: int) -> frozenset[int]:
         """The packs that were read whole and matched their digests."""

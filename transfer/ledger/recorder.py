@@ -21,7 +21,7 @@ from contextlib import suppress
 
 from transfer.ledger.buffer import Batch, PackChecked, RowKind, UploadBegun, UploadEnded, UploadNamed
 from transfer.ledger.text import storable, storable_error
-from transfer.ledger.values import ObjectEntry, Upload
+from transfer.ledger.values import MadeVersion, ObjectEntry, Upload
 from transfer.stores.contract import Part
 
 FLUSH_ROWS = 4096
@@ -72,6 +72,16 @@ class Recorder:
         words = (storable(entry.etag), storable_error(entry.error))
         row = (*key, entry.state.value, storable(entry.key), entry.size_bytes, digest, *words)
         self._batch.put_row(RowKind.OBJECTS, key, row)
+        self._added()
+
+    async def version(self, made: MadeVersion) -> None:
+        """Record what a version became. What was recorded of its position before is replaced."""
+        await self._wait_for_room()
+        digest = bytes.fromhex(made.blake3) if made.blake3 else None
+        key = (made.job, made.sequence, made.position)
+        self._batch.put_row(
+            RowKind.VERSIONS, key, (*key, storable(made.key), storable(made.version_id), digest)
+        )
         self._added()
 
     async def pack_checked(self, job: int, sequence: int) -> None:

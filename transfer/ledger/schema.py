@@ -103,6 +103,7 @@ jobs = Table(
     _words("error"),
     _number("attempts"),
     *_counters(),
+    Index("jobs_of_device", "device_id", "number"),
 )
 
 packs = Table(
@@ -160,6 +161,19 @@ upload_versions = Table(
     sqlite_with_rowid=False,
 )
 """Which record an upload is of, where its key has several versions."""
+
+made_versions = Table(
+    "made_versions",
+    metadata,
+    _number("job", primary_key=True, autoincrement=False),
+    _number("sequence", primary_key=True, autoincrement=False),
+    _number("position", primary_key=True, autoincrement=False),
+    _words("key"),
+    _words("version_id"),
+    Column("blake3", LargeBinary, nullable=True),
+    sqlite_with_rowid=False,
+)
+"""What versions and delete markers became in the bucket; all jobs of a device and place share the first's."""
 
 parts = Table(
     "parts",

@@ -153,6 +153,25 @@ class ObjectEntry(Struct, frozen=True):
     error: str = ""
 
 
+class MadeVersion(Struct, frozen=True):
+    """What a version of a key, or a delete marker, became in a bucket.
+
+    Attributes:
+        job: number of the first one of its device and place (`Jobs.first_of`): they share what they know.
+        sequence: of the segment.
+        position: of the record in its segment, as in `ObjectEntry`.
+        version_id: as the store gave it.
+        blake3: of the content; empty for a delete marker.
+    """
+
+    job: int
+    sequence: int
+    position: int
+    key: str
+    version_id: str
+    blake3: str = ""
+
+
 class Upload(Struct, frozen=True):
     """An upload in parts that was begun and not ended.
 

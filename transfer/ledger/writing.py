@@ -23,7 +23,11 @@ from transfer.ledger.bulk import BulkUpsert
 from transfer.ledger.database import Database
 from transfer.ledger.values import Upload
 
-_BULK: Final = {RowKind.OBJECTS: BulkUpsert(schema.objects), RowKind.PARTS: BulkUpsert(schema.parts)}
+_BULK: Final = {
+    RowKind.OBJECTS: BulkUpsert(schema.objects),
+    RowKind.PARTS: BulkUpsert(schema.parts),
+    RowKind.VERSIONS: BulkUpsert(schema.made_versions),
+}
 
 
 async def write_batch(database: Database, batch: Batch) -> None:

@@ -128,10 +128,14 @@ class Store(Protocol):
             NotFoundError: there is no such object, or a delete marker.
         """
 
-    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+    async def delete(self, key: str, *, version_id: str | None = None) -> str | None:
         """Remove an object, or one version of it; none there is fine.
 
         Idempotent, but in a bucket with versions, where a call without one makes a delete marker each time.
+
+        Returns:
+            the version id of the delete marker that this call made; None where the store tells of none: it
+            keeps no versions, a version was named, or it makes no marker of a key that is not there.
         """
 
     async def versioning(self) -> Versioning:

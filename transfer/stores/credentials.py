@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from transfer.core.sigv4 import Credentials
 from transfer.errors import AccessError, UsageError
+from transfer.stores.environment import credentials_in, says_all, settings_in
 
 
 class CredentialSource(Protocol):
@@ -100,6 +101,8 @@ class AwsChain:
         return Session(profile=self._profile)  # type: ignore[no-untyped-call]
 
     def _freeze(self) -> Credentials:
+        if self._profile is None and says_all(os.environ):
+            return credentials_in(os.environ)
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (start-up time)
 
         try:
@@ -119,6 +122,9 @@ class AwsChain:
         return Credentials(found.access_key, found.secret_key, found.token)
 
     def _read_settings(self) -> AwsSettings:
+        if self._profile is None and says_all(os.environ):
+            region, url = settings_in(os.environ)
+            return AwsSettings(region, url, None)
         from botocore.configprovider import ConfiguredEndpointProvider  # noqa: PLC0415  (start-up time)
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 

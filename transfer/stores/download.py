@@ -4,15 +4,17 @@ A drop-in for `HttpTransport` where objects are only read: the same guarantees, 
 time for each small object. It speaks HTTP/1.1 to one endpoint, and no more of it than a store's answers
 need: bodies with a Content-Length, in chunks, or up to the end of the connection. Every length that an
 answer states is checked, what is buffered is bounded, and a peer that gives nothing for `stall_timeout_s`
-is given up.
+is given up. Long ranges are received by threads, on connections of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,13 +23,19 @@ from transfer.stores.checksums import size_of
 from transfer.stores.contract import Buffers
 from transfer.stores.download_answer import ProtocolError
 from transfer.stores.download_connection import Connection
+from transfer.stores.download_long import LongConnection, dial
 from transfer.stores.http_options import HttpOptions
-from transfer.stores.pacing import UNLIMITED, Pace
+from transfer.stores.pacing import SLICE_BYTES, UNLIMITED, Pace
 
 _SCRATCH_BYTES: Final = 256 * 1024
 _MAX_BODY_BYTES: Final = 64 * 1024
 _LOOK_EVERY_S: Final = 5.0
+_LONG_BYTES: Final = 1 << 20
+_MOST_THREADS: Final = 32
+_RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{1,18})")
 _REMEDY: Final = "run the command again, it goes on where it stopped"
+
+AnyConnection = Connection | LongConnection
 
 
 class DownloadTransport:
@@ -43,8 +51,11 @@ class DownloadTransport:
         self._options = options
         self._received = received
         self._room = asyncio.Semaphore(options.max_connections)
-        self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
+        self._idle: list[AnyConnection] = []
+        self._idle_long: list[AnyConnection] = []
+        self._all: set[AnyConnection] = set()
+        threads = min(options.max_connections, _MOST_THREADS)
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="receive")
         self._context: ssl.SSLContext | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
@@ -64,19 +75,21 @@ class DownloadTransport:
         if "\r" in written or "\n" in written:
             raise ValueError("a line end in a header")
         head = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+        is_long = method == "GET" and _is_long(headers.get("range", ""))
         await self._room.acquire()
         try:
-            answer = await self._answer(method, url, b"".join([head, *body]))
+            answer = await self._answer(method, url, b"".join([head, *body]), is_long=is_long)
         except BaseException:
             self._room.release()
             raise
-        return Response(self, answer, method, url)
+        return (LongResponse if is_long else Response)(self, answer, method, url)
 
-    async def _answer(self, method: str, url: str, request: bytes) -> Connection:
+    async def _answer(self, method: str, url: str, request: bytes, *, is_long: bool) -> AnyConnection:
         """A connection that has the head of the answer; that a kept one was closed is no failure."""
+        idle = self._idle_long if is_long else self._idle
         while True:
-            kept = bool(self._idle)
-            connection = self._idle.pop() if kept else await self._connect(url)
+            kept = bool(idle)
+            connection = idle.pop() if kept else await self._connect(url, is_long=is_long)
             try:
                 await connection.ask(request, has_body=method != "HEAD")
             except (ConnectionError, TimeoutError, OSError, ProtocolError) as error:
@@ -89,21 +102,15 @@ class DownloadTransport:
                 raise
             return connection
 
-    async def _connect(self, url: str) -> Connection:
+    async def _connect(self, url: str, *, is_long: bool) -> AnyConnection:
         parts = urlsplit(url)
         place = url.partition("?")[0]
         context = self._tls() if parts.scheme == "https" else None
         port = parts.port or (443 if context else 80)
+        dialed = self._dial_long if is_long else self._dial
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
-                loop = asyncio.get_running_loop()
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self),
-                    parts.hostname or "",
-                    port,
-                    ssl=context,
-                    happy_eyeballs_delay=0.25,
-                )
+                connection = await dialed(parts.hostname or "", port, context)
         except ssl.SSLError as error:
             raise StoreUnreachableError(
                 f"no trusted connection to {place}: {error}",
@@ -118,7 +125,23 @@ class DownloadTransport:
             ) from error
         self._all.add(connection)
         if self._watch is None:
-            self._watch = loop.call_later(_LOOK_EVERY_S, self._look)
+            self._watch = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
+        return connection
+
+    async def _dial(self, host: str, port: int, context: ssl.SSLContext | None) -> AnyConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self), host, port, ssl=context, happy_eyeballs_delay=0.25
+        )
+        return connection
+
+    async def _dial_long(self, host: str, port: int, context: ssl.SSLContext | None) -> AnyConnection:
+        made = await dial(host, port, context)
+        connection = LongConnection(made, self._threads, self._options.stall_timeout_s, self.forget)
+        try:
+            await connection.shake_hands()
+        except BaseException:
+            connection.drop()
+            raise
         return connection
 
     def _tls(self) -> ssl.SSLContext:
@@ -154,19 +177,28 @@ class DownloadTransport:
             await self._received.take(len(piece))
             yield piece
 
-    def release(self, connection: Connection) -> None:
+    async def receive_into(self, response: LongResponse, place: memoryview) -> int:
+        """Put the next bytes of a body there; how many there were, none at its end."""
+        if self._received.is_open:
+            return await response.fill(place)
+        count = await response.fill(place[:SLICE_BYTES])
+        await self._received.take(count)
+        return count
+
+    def release(self, connection: AnyConnection) -> None:
         """An answer is done with; its connection is kept where nothing of it is left."""
         self._room.release()
         if connection.is_reusable:
-            self._idle.append(connection)
+            (self._idle if isinstance(connection, Connection) else self._idle_long).append(connection)
         else:
             connection.drop()
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: AnyConnection) -> None:
         """A connection was lost."""
         self._all.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        for idle in (self._idle, self._idle_long):
+            if connection in idle:
+                idle.remove(connection)
 
     @property
     def scratch(self) -> memoryview:
@@ -180,15 +212,16 @@ class DownloadTransport:
             self._watch = None
         for connection in list(self._all):
             connection.drop()
+        self._threads.shutdown(wait=False)
         await asyncio.sleep(0)
 
 
 class Response:
     """An answer, as far as `ClientResponse` is used by stores."""
 
-    def __init__(self, owner: DownloadTransport, connection: Connection, method: str, url: str) -> None:
+    def __init__(self, owner: DownloadTransport, connection: AnyConnection, method: str, url: str) -> None:
         self._owner = owner
-        self._connection: Connection | None = connection
+        self._connection: AnyConnection | None = connection
         self._method = method
         self._url = url
         self.status = connection.answer.status
@@ -216,6 +249,34 @@ class Response:
         connection, self._connection = self._connection, None
         if connection is not None:
             self._owner.release(connection)
+
+
+class LongResponse(Response):
+    """The answer to a request for a long range, whose body is received into memory at once."""
+
+    async def receive_into(self, place: memoryview) -> int:
+        """See `stores.read_into`; as fast as the pace allows.
+
+        Raises:
+            StoreUnreachableError: it broke off.
+        """
+        return await self._owner.receive_into(self, place)
+
+    async def fill(self, place: memoryview) -> int:
+        """As `receive_into`, without waiting for anything but the peer."""
+        connection = self._connection
+        if not isinstance(connection, LongConnection):
+            raise AssertionError("no answer to a long range")  # noqa: TRY004
+        try:
+            return await connection.receive_into(place)
+        except (OSError, ProtocolError) as error:
+            raise _cut_off(error, self._method, self._url) from error
+
+
+def _is_long(wanted: str) -> bool:
+    """Whether a `Range` asks for so many bytes that a thread is worth its while."""
+    told = _RANGE.fullmatch(wanted)
+    return told is not None and int(told[2]) - int(told[1]) + 1 >= _LONG_BYTES
 
 
 def _cut_off(error: Exception, method: str, url: str) -> StoreUnreachableError:

@@ -90,6 +90,29 @@ class AnswerReader:
         self.waiting_bytes -= len(piece)
         return piece
 
+    def take_into(self, place: memoryview) -> int:
+        """Put what is there of the body into memory; how many bytes."""
+        done = 0
+        while self._pieces and done < len(place):
+            piece = self._pieces.popleft()
+            count = min(len(piece), len(place) - done)
+            place[done : done + count] = piece[:count]
+            if count < len(piece):
+                self._pieces.appendleft(piece[count:])
+            done += count
+        self.waiting_bytes -= done
+        return done
+
+    @property
+    def plain_bytes(self) -> int:
+        """How many bytes of the body come next just as they are; 0 where they have to be fed to know."""
+        return max(0, self._left) if self.answer is not None else 0
+
+    def passed(self, count: int) -> None:
+        """So many of `plain_bytes` went elsewhere, instead of being fed."""
+        self._left -= count
+        self.is_done = not self._left
+
     def _begin(self, head: bytes) -> None:
         status, version, headers = _parse(head)
         if 100 <= status < 200:

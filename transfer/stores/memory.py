@@ -122,13 +122,13 @@ class MemoryStore:
         """See `Store.first_part_size`."""
         return self._objects.find(key, version_id).first_part_bytes
 
-    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+    async def delete(self, key: str, *, version_id: str | None = None) -> str | None:
         """See `Store.delete`."""
         if version_id is not None or self.mode == "off":
             self._objects.remove(key, version_id)
-        else:
-            marker = ObjectInfo(key, 0, "", self._now(), None, NO_METADATA)
-            self._objects.add(Kept(marker, b"", marker=True), self.mode)
+            return None
+        marker = ObjectInfo(key, 0, "", self._now(), None, NO_METADATA)
+        return self._objects.add(Kept(marker, b"", marker=True), self.mode)
 
     async def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""

@@ -42,9 +42,14 @@ class Pace:
         self._filled_at = clock()
         self._turn = asyncio.Lock()  # asyncio's locks are first come, first served
 
+    @property
+    def is_open(self) -> bool:
+        """Whether bytes pass without waiting now."""
+        return self._rate() is None and not self._turn.locked()
+
     async def take(self, size_bytes: int) -> None:
         """Wait until that many bytes may pass. More than the burst passes too, and is paid for afterwards."""
-        if self._rate() is None and not self._turn.locked():
+        if self.is_open:
             return
         async with self._turn:
             while (rate := self._rate()) is not None:

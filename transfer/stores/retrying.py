@@ -33,6 +33,7 @@ from transfer.stores.contract import (
     Versioning,
 )
 from transfer.stores.patience import Patience, RetryPolicy
+from transfer.stores.read_into import arriving
 from transfer.stores.whole import read_whole
 
 __all__ = ["RetryPolicy", "RetryingStore"]
@@ -107,9 +108,9 @@ class RetryingStore:
         """See `Store.first_part_size`."""
         return await self._again(lambda: self._store.first_part_size(key, version_id=version_id))
 
-    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+    async def delete(self, key: str, *, version_id: str | None = None) -> str | None:
         """See `Store.delete`; a lost answer may leave one delete marker more."""
-        await self._again(lambda: self._store.delete(key, version_id=version_id))
+        return await self._again(lambda: self._store.delete(key, version_id=version_id))
 
     async def versioning(self) -> Versioning:
         """See `Store.versioning`."""
@@ -279,6 +280,26 @@ class _ResumingBody:
                 reopen = True
             else:
                 return
+
+    async def read_into(self, place: memoryview) -> int:
+        """See `stores.read_into`; goes on where it broke off."""
+        done, reopen = 0, False
+        while self._offset < self._end or not reopen:
+            try:
+                if reopen:
+                    left = self._end - self._offset
+                    self._body = await self._open_at(self._offset, left, self.info.etag)
+                async with aclosing(arriving(self._body, place[done:])) as counts:
+                    async for count in counts:
+                        self._patience.reset()
+                        self._offset += count
+                        done += count
+            except StoreError as error:
+                await self._patience.bear(error)
+                reopen = True
+            else:
+                break
+        return done
 
 
 async def _all(items: AsyncIterator[T]) -> list[T]:

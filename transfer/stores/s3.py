@@ -37,6 +37,7 @@ from transfer.stores.s3_answers import (
     etag_of,
     listed_parts,
     listed_uploads,
+    made_marker,
     version_id,
 )
 from transfer.stores.s3_complete import complete_request
@@ -135,9 +136,10 @@ class S3Store:
         """See `Store.first_part_size`."""
         return await read_first_part_size(self._connection, key, version_id)
 
-    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+    async def delete(self, key: str, *, version_id: str | None = None) -> str | None:
         """See `Store.delete`."""
-        await self._remove(Request("DELETE", key, version_query(version_id)))
+        told = await self._remove(Request("DELETE", key, version_query(version_id)))
+        return made_marker(told) if version_id is None else None
 
     def list(self, prefix: str = "", *, start_after: str = "") -> AsyncGenerator[ListedObject]:
         """See `Store.list`."""
@@ -252,13 +254,15 @@ class S3Store:
     def _describe(self, request: Request) -> str:
         return request.describe(self._connection.endpoint)
 
-    async def _remove(self, request: Request) -> None:
+    async def _remove(self, request: Request) -> Mapping[str, str]:
+        """The headers of the answer; none where there was nothing."""
         try:
-            async with await self._connection.send(request):
-                pass
+            async with await self._connection.send(request) as response:
+                return response.headers
         except NotFoundError as error:
             if error.code == "NoSuchBucket":
                 raise
+            return {}
 
     async def _absent(self, key: str) -> dict[str, str]:
         """The precondition that there is no object yet; checked by hand where the store may not know it."""

@@ -100,6 +100,11 @@ def version_id(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-amz-version-id") or None
 
 
+def made_marker(headers: Mapping[str, str]) -> str | None:
+    """The version id of the delete marker that a DELETE without a version has made."""
+    return version_id(headers) if headers.get("x-amz-delete-marker", "").lower() == "true" else None
+
+
 def listed_objects(page: Element) -> Iterator[ListedObject]:
     """The objects of one page of ListObjectsV2."""
     encoded = page.value("EncodingType") == "url"

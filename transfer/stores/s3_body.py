@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from transfer.stores.contract import ObjectInfo
+from transfer.stores.read_into import ReceiveInto
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -33,6 +34,7 @@ class S3Body:
         self.info = info
         self._response = response
         self._transport = transport
+        self.receive_into: ReceiveInto | None = getattr(response, "receive_into", None)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._transport.stream(self._response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from tests.golden.model import seal
 from tests.jobs.buckets import Bucket
 from tests.jobs.shipment import Ended, transfer
 from transfer.core.names import FileAncestors
+from transfer.core.progress import Progress
 from transfer.core.records import File, ObjectFacts
 from transfer.jobs.check.job import BucketPlace, Check, FolderPlace
 from transfer.jobs.check.lists import ListPaths
@@ -55,12 +57,17 @@ def read_results(text: bytes) -> dict[str, dict[str, Any]]:
     return told
 
 
-async def check_here(devices: Path | list[Path], place: BucketPlace | FolderPlace, **options: Any) -> Told:
+async def check_here(
+    devices: Path | list[Path],
+    place: BucketPlace | FolderPlace,
+    observe: Callable[[Progress], None] = lambda progress: None,
+    **options: Any,
+) -> Told:
     """Check in this event loop."""
     roots = [os.fspath(one) for one in (devices if isinstance(devices, list) else [devices])]
     with TemporaryDirectory() as beside:
         listed = os.path.join(beside, "results")
-        check = Check(roots, place, CheckOptions(**options), ListPaths(results=listed))
+        check = Check(roots, place, CheckOptions(**options), ListPaths(results=listed), observe)
         checked = await check.run()
         return Told(checked, read_results(Path(listed).read_bytes()))
 

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 
 from tests.golden.build import Run, document, prepare
 from tests.golden.model import seal
 from tests.jobs.attempts import Site
-from tests.jobs.check.checking import check_here, check_store, exported, keyed_device, path_device
+from tests.jobs.check.checking import check_folder, check_store, exported, keyed_device, path_device
 from tests.jobs.memory_import import LIMITS, objects_in
+from tests.jobs.object_devices import plain, write_objects
+from tests.jobs.shipment import transfer
 from tests.jobs.watched_store import WatchedStore
 from transfer.cli.options import read_filter
-from transfer.core.records import DeleteMarker
+from transfer.core.progress import Progress
+from transfer.core.records import DeleteMarker, Failed, ObjectFacts, Skipped
 from transfer.errors import StoreError, StoreUnreachableError
-from transfer.jobs.check.job import FolderPlace
+from transfer.formats.object_lines import HEAD_LINE, OBJECTS_NAME, ObjectLine, encode_object_line
 from transfer.jobs.import_.options import Symlinks
 from transfer.stores.checksums import checksums_of
 from transfer.stores.contract import ListedObject, ObjectInfo
@@ -217,10 +221,12 @@ async def test_exported_objects_are_found_by_their_keys(tmp_path: Path) -> None:
     store = await exported_to(OBJECTS, "p/")
     told = await check_store(device, store, "p/")
     assert (told.states, len(told.lines)) == ({}, len(OBJECTS))
-    for key in OBJECTS:
+    keys = [key.decode() for key in OBJECTS]
+    for gone in (keys[::2], keys[1::2]):
         changed = deepcopy(store)
-        await changed.delete("p/" + key.decode())
-        assert (await check_store(device, changed, "p/")).states == {key.decode(): "missing"}
+        for key in gone:
+            await changed.delete("p/" + key)
+        assert (await check_store(device, changed, "p/")).states == dict.fromkeys(gone, "missing")
     await put(store, "p/a///b", b"2")
     assert (await check_store(device, store, "p/")).states == {"a///b": "extra"}
 
@@ -283,15 +289,14 @@ async def test_a_right_etag_does_not_outweigh_a_wrong_checksum(tmp_path: Path) -
 async def test_flat_memory_and_no_more_than_asked_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """200,000 entries of a device and as many objects: a few hundred of either are held at a time."""
+    """40,000 entries of a device and as many objects: a few hundred of either are held at a time."""
     import resource
 
     from tests.golden.build import sums
-    from transfer.core.progress import Progress
     from transfer.core.records import File
     from transfer.jobs.check.devices import Devices
 
-    count, empty = 200_000, sums(b"")
+    count, empty = 40_000, sums(b"")
     taken, most = [0, 0], 0
     stat = {"mode": 0, "mtime_ns": 0, "uid": 0, "gid": 0}
 
@@ -329,6 +334,64 @@ async def test_flat_memory_and_no_more_than_asked_under_way(
     assert grown < 100_000, "KiB, most of it for opening the device"
 
 
+async def test_what_never_came_onto_the_device(tmp_path: Path) -> None:
+    """It is told once: as that, or as extra where the bucket has it; and no more is done than there is."""
+    told_of: list[Progress] = []
+    objects = [
+        plain("arch/a", b"1"),
+        Skipped(path="arch/d", reason="archived"), Skipped(path="arch/g", reason="archived"),
+        Failed(path="b", reason="io-error", detail="lost"), plain("c", b"2"), plain("e/", b""),
+    ]  # fmt: skip
+    device = write_objects(tmp_path / "d", objects)
+    bodies = {b"arch/a": b"1", b"arch/d": b"x", b"c": b"2", b"e/": b"", b"f": b"", b"g": b"", b"h": b""}
+    store = await exported_to(bodies)
+    told = await check_store(device, store, observe=told_of.append)
+    assert told.states == dict.fromkeys(["arch/d", "f", "g", "h"], "extra")
+    assert told.lines["arch/d"]["reason"] == "not on the device: archived at the source"
+    assert [one.path for one in told.checked.not_on_device_first] == ["arch/g", "b"]
+    assert told.checked.not_on_device == 2
+    last = told_of[-1]
+    assert (last.files_done, last.files_total, last.failures) == (3, 3, 0)
+    one_way = await check_store(device, store, one_way=True)
+    assert (one_way.states, one_way.checked.not_on_device) == ({}, 3)
+    quick = await check_store(device, store, quick=True)
+    assert quick.states == told.states
+
+
+async def test_what_failed_later_is_compared_as_it_was(tmp_path: Path) -> None:
+    device = write_objects(tmp_path / "d", [plain("a", b"1")], [Failed(path="a", reason="io-error")])
+    told = await check_store(device, await exported_to({b"a": b"1"}))
+    assert (told.states, told.checked.not_on_device) == ({}, 1)
+
+
+async def listing_device(place: Path, store: MemoryStore, objects: dict[bytes, bytes]) -> Path:
+    """A copy of a folder that objects were restored into: each with the ETag that the list says it had."""
+    lines = HEAD_LINE
+    for key, body in sorted(objects.items()):
+        name, digest = key.decode(), blake3(body).hexdigest()
+        facts = ObjectFacts(etag=(await store.head(name)).etag)
+        lines += encode_object_line(
+            ObjectLine(path=f"{name}%", key=name, size_bytes=len(body), blake3=digest, object=facts)
+        )
+    files = {key + b"%": body for key, body in objects.items()}
+    return path_device(place, {OBJECTS_NAME.encode(): lines, **files, b"z new": b"new"}, {b"b%": b"CHANGED"})
+
+
+async def test_the_etags_of_a_list_of_objects_count_too(tmp_path: Path) -> None:
+    """But not of a file that has other content since than it had as an object."""
+    store = await exported_to({b"a": b"content", b"b": b"content", b"z new": b"new"})
+    device = await listing_device(tmp_path / "d", store, {b"a": b"content", b"b": b"content"})
+    blind = without_sums(store)
+    told = await check_store(device, blind, objects=True)
+    assert (told.ways, told.states) == ({"a%": "etag"}, {"b%": "unproved", "z new": "unproved"})
+    assert told.lines["b%"].get("size_bytes") == len(b"CHANGED")
+    assert (await check_store(device, store, objects=True)).states == {"b%": "different"}
+    quick = await check_store(device, store, objects=True, quick=True)
+    assert quick.ways == {"a%": "etag", "b%": "size", "z new": "size"}
+    await put(store, "a", b"CONTENT")
+    assert (await check_store(device, blind, objects=True)).states["a%"] == "unproved"
+
+
 def versioned_device(place: Path) -> Path:
     """Keys with several versions, oldest first; the newest of `gone` says that it was deleted."""
     device = prepare(place, document())
@@ -355,17 +418,22 @@ async def test_of_versions_the_newest_counts(tmp_path: Path) -> None:
     store = await exported_to({b"back": b"new", b"twice": b"new"})
     told = await check_store(device, store)
     assert (told.states, set(told.lines)) == ({}, {"back", "twice"})
+    assert told.checked.older_versions == 5, "three old versions, two delete markers"
+    told = await check_store(device, store, filter=read_filter(include=["b*"]))
+    assert told.checked.older_versions == 2
     await put(store, "twice", b"old")
     await put(store, "gone", b"old")
     assert (await check_store(device, store)).states == {"gone": "extra", "twice": "different"}
 
 
-async def test_of_versions_in_a_folder_too(tmp_path: Path) -> None:
+def test_of_versions_in_a_folder_too(tmp_path: Path) -> None:
     device, folder = versioned_device(tmp_path / "d"), tmp_path / "folder"
     folder.mkdir()
     for name in ("back", "twice"):
         (folder / name).write_bytes(b"new")
-    place = FolderPlace(str(folder))
-    assert (await check_here(device, place)).states == {}
+    told = check_folder(device, folder)
+    assert (told.states, told.checked.older_versions) == ({}, 5)
+    said = transfer("check", device, folder, "--no-progress")
+    assert (said.code, "5 older ones and delete markers were not" in said.stdout) == (0, True)
     (folder / "gone").write_bytes(b"old")
-    assert (await check_here(device, place)).states == {"gone": "extra"}
+    assert check_folder(device, folder).states == {"gone": "extra"}

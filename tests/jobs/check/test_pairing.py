@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer.core.records import Directory, File
@@ -32,6 +32,7 @@ def paired(ours: Iterator[Held] | list[Held], theirs: list[Found]) -> list[Pair]
     return list(by_path(iter(ours), iter(theirs)))
 
 
+@settings(max_examples=50)
 @given(ours=PATHS, theirs=PATHS)
 def test_both_sides_are_joined(ours: set[bytes], theirs: set[bytes]) -> None:
     pairs = paired([held(path) for path in sorted(ours)], [found(path) for path in sorted(theirs)])
@@ -65,6 +66,7 @@ def test_what_is_in_a_folder_that_is_shut_is_not_missing() -> None:
     assert [pair.found.kind for pair in skipped if pair.held and pair.found] == [Kind.FAILED]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 5), st.integers(1, 60))
 def test_batches_are_bounded_and_lose_nothing(sizes: list[int], entries: int, size_bytes: int) -> None:
     def pairs() -> Iterator[Pair]:

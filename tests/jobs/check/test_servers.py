@@ -106,9 +106,6 @@ def test_no_bucket_and_no_right(bucket: Bucket, varied_device: Path) -> None:
     assert "there-is-none" in ended.stderr
 
 
-STOPS = pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "terminated"])
-
-
 def stopped(arguments: list[str | Path], how: signal.Signals, environment: dict[str, str]) -> int:
     """A check that is stopped when it is at work."""
     process = subprocess.Popen(
@@ -127,15 +124,13 @@ def stopped(arguments: list[str | Path], how: signal.Signals, environment: dict[
     return code
 
 
-@STOPS
-def test_stopped_at_a_bucket(filled: Bucket, varied_device: Path, how: signal.Signals) -> None:
+def test_stopped_at_a_bucket(filled: Bucket, varied_device: Path) -> None:
     place = [f"s3://{filled.name}/survey", "--endpoint-url", filled.server.endpoint_url]
     slowly = ["--download", "--bwlimit", "20k"]
-    assert stopped([varied_device, *place, *slowly], how, filled.environment()) == 130
+    assert stopped([varied_device, *place, *slowly], signal.SIGTERM, filled.environment()) == 130
 
 
-@STOPS
-def test_stopped_at_a_folder(tmp_path: Path, how: signal.Signals) -> None:
+def test_stopped_at_a_folder(tmp_path: Path) -> None:
     """While it reads a file that takes minutes."""
     folder, size = tmp_path / "folder", 1 << 40
     folder.mkdir()
@@ -145,7 +140,7 @@ def test_stopped_at_a_folder(tmp_path: Path, how: signal.Signals) -> None:
     run = Run(device, 1, 0, "2024-01-01T00:00:00Z")
     run.batch(File(**metadata(b"a"), **sums(b"") | {"size_bytes": size}, chunks=size // CHUNK_BYTES))
     run.writer.finish()
-    assert stopped([tmp_path / "device", folder], how, {}) == 130
+    assert stopped([tmp_path / "device", folder], signal.SIGINT, {}) == 130
 
 
 @both_makes

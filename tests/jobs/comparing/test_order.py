@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from transfer.jobs.comparing.expected import Expected, Refused, in_key_order, unique
+from transfer.device.path_table import PathTable
 from transfer.jobs.comparing.listing import Listing
 from transfer.jobs.comparing.ordered import ordered
 from transfer.jobs.comparing.originals import Content
+from transfer.jobs.comparing.told import Expected, Refused, in_key_order, sorted_by_key, unique
 from transfer.stores.checksums import checksums_of
 from transfer.stores.memory import MemoryStore
 
@@ -31,6 +32,7 @@ def told(tree: dict[str, bool], prefix: str) -> list[Expected | Refused]:
     return [Expected(path.encode(), prefix + path + (SUFFIX if tree[path] else ""), NONE) for path in paths]
 
 
+@settings(max_examples=50)
 @given(tree=TREES, prefix=st.sampled_from(["", "p/", "z~"]))
 def test_keys_come_in_the_order_of_a_bucket(tree: dict[str, bool], prefix: str) -> None:
     given_ = told(tree, prefix)
@@ -40,6 +42,7 @@ def test_keys_come_in_the_order_of_a_bucket(tree: dict[str, bool], prefix: str) 
     assert keys == sorted(keys)
 
 
+@settings(max_examples=50)
 @given(tree=TREES)
 def test_a_key_has_one_owner_and_that_is_the_file(tree: dict[str, bool]) -> None:
     found = list(unique(in_key_order(told(tree, ""), "")))
@@ -52,6 +55,7 @@ def test_a_key_has_one_owner_and_that_is_the_file(tree: dict[str, bool]) -> None
     }
 
 
+@settings(max_examples=50)
 @given(tree=TREES)
 def test_nothing_is_held_back_but_links_that_the_path_begins_with(tree: dict[str, bool]) -> None:
     """So memory does not grow with the number of entries, nor with that of links."""
@@ -69,6 +73,38 @@ def test_nothing_is_held_back_but_links_that_the_path_begins_with(tree: dict[str
         found.append(one)
 
 
+LOST = st.dictionaries(PATHS | SUFFIXED, st.sampled_from(["file", "link", "lost", "both"]), max_size=20)
+
+
+@settings(max_examples=50)
+@given(kinds=LOST, by_table=st.booleans())
+@example(kinds={"a": "link", "a" + SUFFIX: "lost"}, by_table=False)
+@example(kinds={"%": "lost", "%a": "link", "%a" + SUFFIX: "lost"}, by_table=True)
+def test_what_was_lost_has_a_key_only_where_nothing_else_has_it(
+    kinds: dict[str, str], by_table: bool
+) -> None:
+    """Of a path there may be an entry and, beside it, a newer one that failed."""
+    given_: list[Expected | Refused] = []
+    for path in sorted(kinds, key=str.encode):
+        if kinds[path] != "lost":
+            given_ += told({path: kinds[path] == "link"}, "")
+        if kinds[path] in ("lost", "both"):
+            given_.append(Refused(path.encode(), path, "not-on-device", "why"))
+    if by_table:
+        with PathTable() as table:
+            found = list(sorted_by_key(given_, table))
+    else:
+        found = list(unique(in_key_order(given_, "")))
+    keys = [one.key.encode() for one in found if one.key]
+    assert keys == sorted(set(keys))
+    lost = [one.path for one in found if isinstance(one, Refused) and one.state == "not-on-device"]
+    assert sorted(lost) == sorted(path.encode() for path in kinds if kinds[path] in ("lost", "both"))
+    taken = {one.key for one in given_ if isinstance(one, Expected)}
+    for one in found:
+        if isinstance(one, Refused) and one.state == "not-on-device":
+            assert one.key == ("" if one.path.decode() in taken else one.path.decode())
+
+
 def test_what_has_no_key_comes_through() -> None:
     refused = Refused(b"\xff", "", "not-sendable", "why")
     link = Expected(b"a", "a.rclonelink", NONE)
@@ -81,6 +117,7 @@ def test_what_has_no_key_comes_through() -> None:
 KEYS = st.sets(st.text(alphabet="ab/~ü\U0001f600", min_size=1, max_size=3), max_size=20)
 
 
+@settings(max_examples=50)
 @given(there=KEYS, asked=KEYS)
 def test_a_listing_is_merged_as_sets_are(there: set[str], asked: set[str]) -> None:
     async def merge() -> None:
@@ -98,6 +135,7 @@ def test_a_listing_is_merged_as_sets_are(there: set[str], asked: set[str]) -> No
     asyncio.run(merge())
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 5), max_size=600), st.integers(1, 9))
 def test_results_keep_the_order_of_their_items(turns: list[int], width: int) -> None:
     under_way = most = 0

@@ -127,7 +127,7 @@ def test_killed_again_and_again(tmp_path: Path, filled: Path) -> None:
     )
     for _ in range(20):
         have = sum(len(list((device / "segments").iterdir())) for device in pair)
-        outcome = run_and_kill(command, files_exist(f"{tmp_path}/1?/segments/*.zst", have + 7))
+        outcome = run_and_kill(command, files_exist(f"{tmp_path}/1?/segments/*.zst", have + 11))
         if not outcome.killed:
             break
         counts = [len(list((device / "segments").glob("*.zst"))) for device in pair]

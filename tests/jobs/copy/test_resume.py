@@ -83,11 +83,8 @@ def many(source: Path) -> Path:
     return source
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_at_random_moments_again_and_again(
-    tmp_path: Path, many: Path, device: Path, seed: int
-) -> None:
-    dice = random.Random(seed)
+def test_killed_at_random_moments_again_and_again(tmp_path: Path, many: Path, device: Path) -> None:
+    dice = random.Random(0)
     command = transfer_command("copy", many, device, "--workers", "2", "-q", "--json", "--bwlimit", "40M")
     for _ in range(60):
         have = sum(path.stat().st_size for path in (device / "packs").iterdir())
@@ -227,7 +224,7 @@ def test_a_real_disk_that_loses_power_again_and_again(tmp_path: Path, many: Path
         device = prepared(Path(disk.path))
         os.sync()
         command = transfer_command("copy", many, device, "--workers", "1", "-q", "--bwlimit", "6M")
-        for number in range(1, 5):
+        for number in (1, 3):
             process = subprocess.Popen(command, stderr=subprocess.PIPE)
             event = bytes_exist(f"{device}/packs/*", number * MIB + 1000)
             wait_until(lambda: event(b""), "bytes on the disk")  # noqa: B023 - called at once

@@ -138,7 +138,7 @@ def test_killed_again_and_again(tmp_path: Path, filled: Path) -> None:
     for _ in range(30):
         have = sum(len(list((device / "segments").iterdir())) for device in devices)
         pattern = f"{tmp_path}/device */segments/*.zst"
-        outcome = run_and_kill(command, files_exist(pattern, have + 4))
+        outcome = run_and_kill(command, files_exist(pattern, have + 6))
         if not outcome.killed:
             break
         kills += 1
@@ -215,6 +215,21 @@ def test_a_dry_run_tells_how_many_devices_are_needed(tmp_path: Path, filled: Pat
     assert (done.code, done.document["needed"], done.document["full"]) == (0, 3, False)
     assert run("copy", filled, *devices[:2], "-q", "--dry-run").document["full"]
     assert not any(list((device / "packs").iterdir()) for device in devices)
+
+
+def test_a_dry_run_tells_what_the_copy_does(tmp_path: Path, filled: Path) -> None:
+    """Also what is larger than every device, which the room for the rest does not depend on."""
+    large_file(os.fsencode(filled / "huge"), CAPACITY, seed=1)
+    devices = [device_of(tmp_path, ordinal) for ordinal in (1, 2, 3, 4)]
+    dry = run("copy", filled, *devices, "-q", "--dry-run")
+    done = copy_all(filled, *devices)
+    assert [(one.code, one.problems) for one in (dry, done)] == [(3, {"huge": "too-large"})] * 2
+    told, made = dry.document, done.document
+    assert (told["full"], told["needed"]) == (False, len(made["devices"]))
+    assert (told["left_files"], told["left_bytes"]) == (made["files"], made["bytes"])
+    assert made["unused"] == [os.fspath(devices[3])]
+    again = copy_all(filled, *devices)
+    assert [one["run"] for one in again.document["devices"]] == [1, 1, 1]
 
 
 async def test_each_device_is_imported_alone_and_the_rest_is_told(tmp_path: Path, filled: Path) -> None:

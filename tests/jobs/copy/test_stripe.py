@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -54,21 +55,43 @@ def test_full_stripes_go_on_on_other_devices(tmp_path: Path, filled: Path) -> No
     assert_set_holds(filled, devices, tmp_path)
 
 
-def test_killed_again_and_again(tmp_path: Path, filled: Path) -> None:
-    devices = [device_of(tmp_path, ordinal, capacity=4 * MIB) for ordinal in (1, 2)]
+def pairs_of(place: Path, ordinals: Iterable[int], capacity: int) -> list[list[Path]]:
+    return [
+        [device_of(place, ordinal, capacity=capacity, name=f"{ordinal}{twin}") for twin in "ab"]
+        for ordinal in ordinals
+    ]
+
+
+def contents(device: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (device / "packs").iterdir()}
+
+
+def test_stripes_of_twins_killed_again_and_again(tmp_path: Path, filled: Path) -> None:
+    pairs = pairs_of(tmp_path, (1, 2), 4 * MIB)
+    devices = [device for pair in pairs for device in pair]
     command = transfer_command(
-        "copy", filled, *devices, "--stripe", "--workers", "1", "-q", "--bwlimit", "20M"
+        "copy", filled, *devices, "--stripe", "--copies", "2", "--workers", "1", "-q", "--bwlimit", "20M"
     )
     kills = 0
     for _ in range(20):
         have = sum(len(list((device / "segments").iterdir())) for device in devices)
-        outcome = run_and_kill(command, files_exist(f"{tmp_path}/device */segments/*.zst", have + 4))
+        outcome = run_and_kill(command, files_exist(f"{tmp_path}/??/segments/*.zst", have + 6))
         if not outcome.killed:
             break
         kills += 1
     assert outcome.returncode == 0
     assert kills
-    assert_set_holds(filled, devices, tmp_path)
+    assert all(contents(first) == contents(second) for first, second in pairs)
+    assert_set_holds(filled, [first for first, _ in pairs], tmp_path)
+
+
+def test_full_stripes_of_twins_go_on_on_other_pairs(tmp_path: Path, filled: Path) -> None:
+    pairs = pairs_of(tmp_path, (1, 2, 3, 4), 2 * MIB)
+    done = [stripe(filled, *pairs[at], *pairs[at + 1], "--copies", "2") for at in (0, 2)]
+    assert [one.code for one in done] == [13, 0], done
+    assert all(first["twins"] == 2 for one in done for first in one.document["devices"])
+    assert all(contents(first) == contents(second) for first, second in pairs)
+    assert_set_holds(filled, [second for _, second in pairs], tmp_path)
 
 
 def test_a_disk_that_is_full_before_its_time(

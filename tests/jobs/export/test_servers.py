@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from tests.jobs.buckets import Bucket, both_makes
 from tests.jobs.copy.copying import findings, recover, run, transfer_command
+from tests.jobs.copy.test_span import device_of
 from tests.jobs.export.exporting import entries, new_device, objects, troubles
-from tests.simulators.kills import bytes_exist, run_and_kill
+from tests.simulators.kills import bytes_exist, files_exist, run_and_kill
 from transfer.core.names import escape
 from transfer.core.records import DeleteMarker, File
 
@@ -111,6 +113,35 @@ def test_kill_9_costs_a_pack_at_most(signed_in: Bucket, device: Path, bytes_ther
     assert done.document["files"] <= 101 - len(before) + 1
     assert set(objects(device)) == set(contents)
     assert findings(device) == set()
+
+
+def test_kill_9_again_and_again_over_several_devices(
+    signed_in: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    bucket, noise = signed_in, random.Random(1)
+    contents = {f"a/{n:03}": noise.randbytes(40_000) for n in range(40)}
+    contents |= {f"a/{n:03}.large": noise.randbytes(500_000) for n in (10, 30)}
+    for key, content in contents.items():
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=content)
+    devices = [device_of(tmp_path, ordinal) for ordinal in (1, 2, 3)]
+    first, *at = place_of(bucket)
+    command = ["export", first, *devices, "-q", "--workers", "1", *at]
+    kills = 0
+    for _ in range(20):
+        have = sum(len(list((device / "segments").iterdir())) for device in devices)
+        event = files_exist(f"{tmp_path}/device */segments/*.zst", have + 3)
+        outcome = run_and_kill(transfer_command(*command, "--bwlimit", "4M"), event)
+        if not outcome.killed:
+            break
+        kills += 1
+    assert (outcome.returncode, kills > 0) == (0, True)
+    again = run(*command)
+    assert (again.code, again.document["files"], len(again.document["unused"])) == (0, 0, 1)
+    held = [objects(device) for device in devices]
+    assert sorted(key for part in held for key in part) == sorted(contents)
+    assert [bool(part) for part in held] == [True, True, False]
+    assert findings(devices[0]) == findings(devices[1]) == set()
 
 
 def test_a_missing_bucket_is_one_clear_error(signed_in: Bucket, device: Path):

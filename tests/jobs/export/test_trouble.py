@@ -60,6 +60,7 @@ async def test_an_object_that_changes_in_the_middle_is_started_over(
     store.before = change
     result = await export_from(store, device)
     assert not result.is_partial
+    assert [(one.kind, one.path) for one in result.problems] == [("anew", b"large")]
     assert objects(device)["large"].blake3 == digest(OTHER)
     assert findings(device) == set()
     code, _ = recover(device, tmp_path / "out")

@@ -47,7 +47,7 @@ def test_a_bag_is_valid(root: int, tmp_path: Path, algorithms: list[str]) -> Non
     files = BagFiles(root, algorithms=algorithms)
     files.begin()
     totals = files.finish(restored(tmp_path, PAYLOAD), [("Contact-Name", "\u00c9. Somebody")], TODAY)
-    assert totals == BagTotals(files=5, bytes=70_009, encoded=2)
+    assert totals == BagTotals(files=5, bytes=70_009, misread=2)
     assert sorted(os.listdir(tmp_path)) == sorted([*files.names, "data"])
     bag = loc.Bag(os.fspath(tmp_path))
     assert bag.validate()
@@ -75,8 +75,24 @@ def test_every_change_is_seen(root: int, tmp_path: Path, name: str) -> None:
 
 def test_percent_as_the_standard_has_it(root: int, tmp_path: Path) -> None:
     totals = BagFiles(root).finish(restored(tmp_path, {b"100%": b"a"}), [], TODAY)
-    assert totals.encoded == 1
+    assert totals.misread == 1
     assert (tmp_path / "manifest-sha256.txt").read_text().endswith("  data/100%25\n")
+
+
+@pytest.mark.parametrize("character", " \t\v\f\x1c\x1f%\x85\xa0\u2003\u2028\u3000a\u200b\ufeff", ids=ascii)
+def test_what_the_reader_does_not_find_is_counted(root: int, tmp_path: Path, character: str) -> None:
+    """In a name, and at its end; what is not counted is found."""
+    payload = {f"a{character}b".encode(): b"", f"a/{character}".encode(): b""}
+    misread = 0
+    for path in payload:
+        place = tmp_path / os.fsdecode(path).replace("/", "-")
+        place.mkdir()
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        totals = BagFiles(descriptor).finish(restored(place, {path: b""}), [], TODAY)
+        os.close(descriptor)
+        assert loc.Bag(os.fspath(place)).is_valid() == (totals.misread == 0)
+        misread += totals.misread
+    assert bool(misread) == (character not in "a\u200b\ufeff")
 
 
 def test_an_unfinished_bag_is_none(root: int, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_ordinals_that_are_missing_are_told(tmp_path: Path) -> None:
     target.mkdir()
     done = restore(*devices, target)
     assert (done.code, done.document["missing_devices"], tree_of(target)) == (3, [2, 3], ["1", "4"])
-    assert "not given: 2, 3" in done.stderr
+    assert "not given: devices 2 to 3" in done.stderr
     alone = restore(devices[1], target)
     assert (alone.code, alone.document["missing_devices"]) == (0, [1, 2, 3])
 

@@ -15,9 +15,11 @@ from tests.jobs.restore.restoring import failures, made_device, restore, symlink
 from tests.simulators.disks import tmpfs, vfat_image
 from tests.simulators.kills import RENAME, files_exist, killed_at, run_and_kill
 from tests.simulators.trees import large_file, small_files
+from transfer.jobs.copy.process import WorkerProcess
 
 MIB = 1 << 20
 PWRITEV = ("pwritev", "pwritev2")
+CROWD = 2400
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +62,29 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A device with so many files that worker processes write them."""
 
     def fill(run: Run) -> None:
-        for folder in range(30):
+        for folder in range(CROWD // 100):
             names = [b"%02d/%03d" % (folder, name) for name in range(100)]
-            run.batch(*(small(name, name * 700) for name in names))
+            run.batch(*(small(name, name * 300) for name in names))
 
     return made_device(tmp_path_factory.mktemp("crowd") / "device", fill)
 
 
 def is_whole(target: Path, path: str) -> bool:
-    return (target / path).read_bytes() == path.encode() * 700
+    return (target / path).read_bytes() == path.encode() * 300
 
 
+@pytest.fixture
+def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process restores a thread writes: to start others takes longer than that."""
+    monkeypatch.setattr("transfer.jobs.restore.work._FEW_ENTRIES", CROWD)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[int]:
+    of_threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(child) for path in of_threads for child in path.read_text().split()]
+
+
+@pytest.mark.usefixtures("without_processes")
 def test_killed_while_processes_write_and_started_again_at_once(crowd: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     probe = target / ".transfer-restore-0123456789abcdef.partial"  # of one that was killed still earlier
@@ -80,13 +94,14 @@ def test_killed_while_processes_write_and_started_again_at_once(crowd: Path, tmp
     ended = run_and_kill(line, files_exist(f"{target}/[0-9]*/*", 600))
     assert ended.killed
     done = restore(crowd, target)  # the workers of the one that was killed may still be at it
-    assert (done.code, done.document["entries"] + done.document["already"]) == (0, 3000)
+    assert (done.code, done.document["entries"] + done.document["already"]) == (0, CROWD)
     paths = [path for path in tree_of(target) if "/" in path]
-    assert len(paths) == 3000
+    assert len(paths) == CROWD
     assert all(is_whole(target, path) for path in paths)
     assert list(target.rglob(".transfer-restore-*")) == []
 
 
+@pytest.mark.usefixtures("without_processes")
 def test_a_worker_that_is_killed_ends_the_restore_and_the_same_command_goes_on(
     crowd: Path, tmp_path: Path
 ) -> None:
@@ -97,17 +112,33 @@ def test_a_worker_that_is_killed_ends_the_restore_and_the_same_command_goes_on(
         seen = files_exist(f"{target}/[0-9]*/*", 1)
         while process.poll() is None and not seen(b""):
             pass
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        of_threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-        children += [child for path in of_threads for child in path.read_text().split()]
-        os.kill(int(children[0]), signal.SIGKILL)
+        os.kill(children_of(process)[0], signal.SIGKILL)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 1, said
     assert b"a worker process ended unexpectedly (exit code -9)" in said
     assert all(is_whole(target, path) for path in tree_of(target) if path.count("/") == 1 and "." not in path)
     assert restore(crowd, target).code == 0
-    assert len([path for path in tree_of(target) if "/" in path]) == 3000
+    assert len([path for path in tree_of(target) if "/" in path]) == CROWD
     assert list(target.rglob(".transfer-restore-*")) == []
+
+
+def test_workers_of_a_bag_hold_the_lock_of_its_directory(
+    device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes the bag may be gone while they still write to its payload."""
+    held: list[set[str]] = []
+
+    class Watched(WorkerProcess):
+        def ask(self, message: bytes) -> bytearray | None:
+            place = f"/proc/{self._process.pid}/fd"
+            held.append({os.readlink(f"{place}/{number}") for number in os.listdir(place)})
+            return super().ask(message)
+
+    monkeypatch.setattr("transfer.jobs.restore.work._FEW_ENTRIES", 0)
+    monkeypatch.setattr("transfer.jobs.restore.pool.WorkerProcess", Watched)
+    assert restore(device, tmp_path, "--bag", "--exclude", "/large").code == 0
+    assert held
+    assert all({str(tmp_path), str(tmp_path / "data")} <= files for files in held)
 
 
 def test_no_room_while_processes_write(crowd: Path) -> None:
@@ -166,6 +197,16 @@ def test_names_that_the_file_system_cannot_hold_become_others_and_are_listed(tmp
             '{"path":"a%~1","name":"a"}',
             '{"path":"b%3Ac","name":"b:c"}',
         ]
+
+
+def test_where_no_hard_links_can_be_made_they_come_as_files(source: Path, device: Path) -> None:
+    with vfat_image(16 * MIB) as disk:
+        target = Path(disk.path)
+        done = restore(device, target, "--include", "/large", "--include", "/one more name")
+        assert failures(done) == {}
+        assert {path.name for path in target.iterdir()} == {"large", "one more name"}
+        assert (target / "one more name").read_bytes() == (source / "large").read_bytes()
+        assert done.document["bytes"] == 2 * (source / "large").stat().st_size
 
 
 def test_a_directory_that_cannot_be_one(device: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.golden.build import Run, small
 from tests.golden.export import DEVICE, item, version
 from tests.jobs.restore.restoring import failures, made_device, restore, tree_of
 from transfer.core.names import unescape
-from transfer.core.records import DeleteMarker
+from transfer.core.records import DeleteMarker, Failed
 from transfer.core.stream_rules import path_fields
 from transfer.formats.object_lines import OBJECTS_NAME, ObjectLine, decode_object_lines
 
@@ -117,6 +117,25 @@ def test_a_part_of_a_device_adds_to_the_list(target: Path) -> None:
     assert restore(GOLDEN, target, "--path", "big.bin").code == 0
     assert restore(GOLDEN, target, "--path", "a/").code == 0
     assert listed(target).keys() == {"big.bin", "a", "a%~1/", "a%~1/%/d", "a%~1/b", "a%~1/c/%"}
+
+
+def test_a_filter_takes_keys_that_end_in_a_slash_as_it_takes_others(tmp_path: Path, target: Path) -> None:
+    keys = [b"folder/", b"small/010", b"small/020", b"trail/", b"wanted/"]
+    contents = {b"folder/": b"", b"wanted/": b""}
+
+    def fill(run: Run) -> None:
+        members = {b"trail/": "trail/%"}
+        run.batch(*[item(key, contents.get(key, b"x"), member=members.get(key, "")) for key in keys])
+        run.loose(Failed(**path_fields(b"z/"), reason="unreadable"))
+
+    source = filled(tmp_path / "device", fill)
+    rules = ("--include", "small/01*", "--include", "wanted/**")
+    planned = restore(source, target, "--dry-run", *rules)
+    done = restore(source, target, *rules)
+    assert (done.code, failures(done)) == (0, {})
+    assert tree_of(target) == [OBJECTS_NAME, "small", "small/010", "wanted"]
+    assert planned.document["entries"] == done.document["entries"] == 2
+    assert (planned.document["dry_run"], done.document["dry_run"]) == (True, False)
 
 
 def test_what_is_no_list_is_left_and_told(target: Path) -> None:

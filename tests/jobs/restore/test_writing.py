@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from tests.golden.build import metadata
 from tests.jobs.restore.restoring import tree_of
+from transfer.core.records import Hardlink
 from transfer.formats.frames import FrameCompressor
+from transfer.jobs.restore.copied_links import write_copy
 from transfer.jobs.restore.if_exists import IfExists
 from transfer.jobs.restore.lanes import Lane
+from transfer.jobs.restore.lists import write_names
+from transfer.jobs.restore.outcome import Outcome
+from transfer.jobs.restore.partial import Partial
 from transfer.jobs.restore.small import SmallBatch, SmallFile, SmallWriter, Written
-from transfer.jobs.restore.tree import PartialNames, Tree
+from transfer.jobs.restore.tree import ObstacleError, PartialNames, Tree
 
 CONTENTS = (b"one", b"another", b"")
 
@@ -103,3 +109,25 @@ def test_a_lane_keeps_the_order_and_ends_with_the_first_error() -> None:
         lane.end()
     lane.stop()
     assert done == list(range(51))
+
+
+@pytest.mark.parametrize("content", [b"another", b"content.", b"conten"])
+def test_a_copy_in_place_of_a_link_of_what_changed_gets_no_name(
+    root: int, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    fields = metadata(b"link", mode=0o600)
+    record = Hardlink(**fields, size_bytes=7, target="file", inode=1, volume=1)
+    digest = blake3(b"content").hexdigest()
+    with pytest.raises(ObstacleError, match="was changed"):
+        write_copy(root, b"file", Partial(root, b"aside"), record, digest, b"link", owner=False)
+    assert tree_of(tmp_path) == ["file"]
+
+
+def test_names_that_are_not_utf_8_are_listed_without_loss(root: int, tmp_path: Path) -> None:
+    renamed = iter([(b"\xff", b"\xff%~1"), (b"a", b"a%~1")])
+    write_names(renamed, root, PartialNames("abcdef", 1), Outcome(lambda progress: None))
+    assert (tmp_path / ".transfer-names.jsonl").read_text().splitlines()[1:] == [
+        '{"path_base64":"/yV+MQ==","name_base64":"/w=="}',
+        '{"path":"a%~1","name":"a"}',
+    ]

@@ -32,14 +32,15 @@ from transfer.formats.certificate import (
     encode_certificate,
 )
 from transfer.formats.certificate_entries import MAX_TAG_CHARS, CertifiedObject, Line, NotCertified
-from transfer.jobs.certify.older import OlderVersions
 from transfer.jobs.certify.output import Output
 from transfer.jobs.certify.tally import Tally, clipped
 from transfer.jobs.comparing.examiner import Examiner, Finding
-from transfer.jobs.comparing.expected import Expectation, Expected, Implied, Refused, whole_view
+from transfer.jobs.comparing.expected import Expectation, whole_view
 from transfer.jobs.comparing.listing import Listing
+from transfer.jobs.comparing.older import OlderVersions
 from transfer.jobs.comparing.ordered import ordered
 from transfer.jobs.comparing.originals import Originals
+from transfer.jobs.comparing.told import Expected, Implied, Refused
 from transfer.jobs.import_.arrival import Arrival, receive
 from transfer.jobs.import_.health import EndpointHealth, StoreLostError
 from transfer.jobs.import_.options import ImportOptions

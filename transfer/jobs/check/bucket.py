@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from transfer.core.filters import Filter
 from transfer.jobs.check.results import How, Seen, State
 from transfer.jobs.comparing.examiner import Examiner, Finding
-from transfer.jobs.comparing.expected import Expectation, Expected, Implied, Refused, Told
+from transfer.jobs.comparing.expected import Expectation
 from transfer.jobs.comparing.listing import Listing
 from transfer.jobs.comparing.ordered import in_order, taken
+from transfer.jobs.comparing.told import Expected, Implied, Refused, Told
 from transfer.jobs.import_.health import EndpointHealth
 from transfer.stores.contract import ListedObject, ObjectInfo, Store
 
@@ -156,7 +157,10 @@ class BucketCheck:
 
     def _refused(self, told: Refused, listed: ListedObject | None) -> list[Seen]:
         if told.state == "not-on-device":
-            return [Seen(told.path, "not-on-device", reason=told.reason)]
+            theirs = self._extra(listed) if listed is not None else []
+            return [
+                Seen(told.path, "extra", reason=told.reason, size_bytes=one.size_bytes) for one in theirs
+            ] or [Seen(told.path, "not-on-device", reason=told.reason)]
         if told.state == "not-sendable" or listed is None:
             return [Seen(told.path, "missing", reason=told.reason)]
         return [Seen(told.path, "unproved", reason=told.reason)]

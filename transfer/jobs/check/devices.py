@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from transfer.core.merge import Spot, SpottedRecord, merge_runs
+from transfer.core.ordinals import may_go_on, told_devices
 from transfer.core.records import Hardlink
 from transfer.device.path_table import PathTable
 from transfer.errors import IntegrityError, UsageError
 from transfer.jobs.check.options import CheckOptions
-from transfer.jobs.comparing.expected import newest
 from transfer.jobs.comparing.originals import Content, Originals
 from transfer.jobs.import_.arrival import Arrival, receive
 from transfer.jobs.restore.units import units_of
@@ -48,13 +48,13 @@ class Devices:
         return any(header.keys for one in self.arrivals for header in one.manifest.headers)
 
     def entries(self) -> Iterator[SpottedRecord]:
-        """The merged view, newest versions only; the first number of a place is that of the device.
+        """The merged view; the first number of a place is that of the device.
 
         Raises:
             IntegrityError, DeviceError: a manifest cannot be read.
         """
         units = units_of(self.arrivals, lambda header: True)
-        return newest(merge_runs([self._records(unit.source, unit.run) for unit in units]))
+        return merge_runs([self._records(unit.source, unit.run) for unit in units])
 
     def notes(self) -> list[str]:
         """What limits what a check can tell."""
@@ -66,7 +66,9 @@ class Devices:
             if headers and not headers[-1].run_complete:
                 told.append(f"the last copy to {one.device.root} did not end: it does not hold all it should")
         if missing := self._missing():
-            job, numbers = self.arrivals[0].device.document.job, ", ".join(map(str, missing))
+            job = self.arrivals[0].device.document.job
+            later = may_go_on(missing, (one.device.document.ordinal for one in self.arrivals))
+            numbers = told_devices(missing, later=later)
             told.append(f"of job {job}, not given: {numbers}; what is there alone is not looked for")
         return told
 

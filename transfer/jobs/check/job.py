@@ -13,7 +13,6 @@ from transfer.core.progress import Progress
 from transfer.device.layout import DEVICE_NAME, SEGMENTS
 from transfer.device.path_table import PathTable
 from transfer.errors import UsageError
-from transfer.formats.object_lines import OBJECTS_NAME
 from transfer.jobs.check.bucket import BucketCheck
 from transfer.jobs.check.devices import Devices, LinkContents, open_devices, sizes_only
 from transfer.jobs.check.folder import folder_results
@@ -23,7 +22,8 @@ from transfer.jobs.check.looking import FolderLook, OverError
 from transfer.jobs.check.options import CheckOptions
 from transfer.jobs.check.pairing import Held, Pair, by_path, fits, held_entries
 from transfer.jobs.check.results import Checked, Seen
-from transfer.jobs.comparing.expected import Expectation, LinkContent, Listed
+from transfer.jobs.comparing.expected import Expectation, LinkContent, Listed, newest
+from transfer.jobs.comparing.older import OlderVersions
 from transfer.jobs.copy.walk import Found, Walk, WalkOptions
 from transfer.jobs.import_.health import StoreLostError
 from transfer.jobs.import_.listed_objects import load
@@ -128,7 +128,8 @@ class Check:
             requests=options.requests,
         )
         listed = await _listed(devices, like_import, stack) if options.objects else None
-        expectation = Expectation(devices.entries(), like_import, content, is_lenient=True, listed=listed)
+        older = self._older(devices)
+        expectation = Expectation(iter(older), like_import, content, is_lenient=True, listed=listed)
         check = BucketCheck(
             place.store,
             place.prefix,
@@ -144,6 +145,7 @@ class Check:
             async for seen in results:
                 yield seen
         self._checked.symlinks_left_out = expectation.symlinks_left_out
+        self._checked.older_versions = older.count
 
     async def _folder(
         self, place: FolderPlace, devices: Devices, content: LinkContent, stack: ExitStack
@@ -156,14 +158,14 @@ class Check:
             follow_links=options.follow_links,
             tell=self._read,
         )
-        held = held_entries(devices.entries(), options.filter, content)
+        older = self._older(devices)
+        held = held_entries(newest(iter(older)), options.filter, content)
         is_keyed = devices.have_keys or options.escaped_names
         found = self._walk(place, Filter() if is_keyed else options.filter)
         if is_keyed:
             tables = [stack.enter_context(PathTable()) for _ in range(4)]
             keyed = KeyedFolder(options.filter, *tables)
-            wrong = await asyncio.to_thread(keyed.learn, os.path.join(place.path, OBJECTS_NAME))
-            self._checked.notes += [wrong] if wrong else []
+            self._checked.notes += await asyncio.to_thread(keyed.learn, os.fsencode(place.path))
             pairs = _by_key(keyed, found, held, look)
         else:
             pairs = by_path(held, found)
@@ -174,6 +176,10 @@ class Check:
                     yield seen
         except OverError:  # it was this that called it off, and something else that ended it
             raise asyncio.CancelledError from None
+        self._checked.older_versions = older.count
+
+    def _older(self, devices: Devices) -> OlderVersions:
+        return OlderVersions(devices.entries(), self.options.filter.accepts_file)
 
     def _walk(self, place: FolderPlace, rules: Filter) -> Iterator[Found]:
         """The folder, by names alone: what a size leaves out is known when both sides are."""
@@ -197,9 +203,9 @@ class Check:
         checked = self._checked
         told = replace(  # hard links are content once more, which no total counts
             self._total,
-            files_done=checked.entries,
+            files_done=checked.compared,
             bytes_done=min(max(checked.bytes, self._read_bytes), self._total.bytes_total or 0),
-            failures=checked.differences,
+            failures=checked.compared - sum(checked.same.values()),
             current_path=path,
         )
         self.observe(told)
@@ -219,7 +225,7 @@ async def _listed(devices: Devices, options: ImportOptions, stack: ExitStack) ->
         except UsageError as error:
             refusal = refusal or error
         else:
-            return Listed(Targets(options, objects), stack.enter_context(PathTable()))
+            return Listed(Targets(options, objects), objects, stack.enter_context(PathTable()))
     raise refusal or UsageError("there is no device")
 
 

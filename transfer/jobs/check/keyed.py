@@ -11,18 +11,26 @@ unless the device has one that is.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from transfer.core.filters import Filter
 from transfer.core.names import unescape
+from transfer.core.paths import display
 from transfer.core.records import File
 from transfer.device.path_table import PathTable
 from transfer.errors import FormatError
 from transfer.formats.object_lines import OBJECTS_NAME, decode_object_lines
 from transfer.jobs.check.pairing import Held, Pair
 from transfer.jobs.copy.walk import Found, Kind
+from transfer.jobs.restore.places import NAMES_NAME
 
+_NAMES_START = b'{"format":"transfer-names",'
+_READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CODING = "latin-1"  # any bytes as text, one character each
 _DOUBLE = "another file there has a name of the same entry"
 _SHUT = "a folder could not be looked into"
@@ -39,6 +47,7 @@ class KeyedFolder:
 
     Attributes:
         shut: folders that could not be looked into: then nothing is missing for certain.
+        lists: files of the folder that a restore wrote of it, which are no entries.
     """
 
     rules: Filter
@@ -47,25 +56,34 @@ class KeyedFolder:
     doubles: PathTable
     names: PathTable
     shut: bool = field(default=False, init=False)
+    lists: set[bytes] = field(default_factory=set, init=False)
 
-    def learn(self, listed: str) -> str:
-        """Read the list of objects.
+    def learn(self, folder: bytes) -> list[str]:
+        """Read what a restore may have written into the folder: the list of objects, and that of names.
 
         Args:
-            listed: its path.
+            folder: its path.
 
         Returns:
-            what is wrong with it; empty where there is none, or all is well.
+            what is wrong with them; empty where there are none, or all is well.
         """
         try:
-            with open(listed, "rb") as file:
+            with _opened(folder, NAMES_NAME) as file:
+                if file.read(len(_NAMES_START)) == _NAMES_START:
+                    self.lists.add(NAMES_NAME.encode())
+        except OSError:  # then it is a file as others are
+            pass
+        try:
+            with _opened(folder, OBJECTS_NAME) as file:
+                self.lists.add(OBJECTS_NAME.encode())
                 for line in decode_object_lines(file):
                     self.names.put(line.path.encode(), line.key)
         except FileNotFoundError:
-            return ""
+            return []
         except (OSError, FormatError) as error:
-            return f"{listed} is of no use from there on: {error}"
-        return ""
+            place = display(os.path.join(folder, OBJECTS_NAME.encode()))
+            return [f"{place} is of no use from there on: {error}"]
+        return []
 
     def lay_down(self, found: Iterator[Found], is_over: Callable[[], bool]) -> None:
         """Take the walk in, until it is over."""
@@ -77,7 +95,7 @@ class KeyedFolder:
                 self.folders.put(key, one.path.decode(_CODING))
             elif one.path.endswith(b"/"):
                 self.shut = True
-            elif one.path != OBJECTS_NAME.encode() and self.rules.accepts_file(key):
+            elif one.path not in self.lists and self.rules.accepts_file(key):
                 table, row = (self.files, key) if self.files.get(key) is None else (self.doubles, one.path)
                 table.put(row, _row(one))
 
@@ -112,6 +130,19 @@ class KeyedFolder:
     def _key(self, path: bytes) -> bytes:
         known = self.names.get(path)
         return unescape(path) if known is None else known.encode()
+
+
+def _opened(folder: bytes, name: str) -> BinaryIO:
+    """A regular file of a folder; a pipe of its name would hold us up for ever.
+
+    Raises:
+        OSError: it cannot be opened, or is none.
+    """
+    descriptor = os.open(os.path.join(folder, name.encode()), _READ_FLAGS)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def _may_be_folder(held: Held) -> bool:

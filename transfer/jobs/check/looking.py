@@ -23,11 +23,13 @@ from transfer.jobs.comparing.originals import Content
 from transfer.jobs.copy.beneath import Beneath
 from transfer.jobs.copy.reading import ATTEMPTS, ChangedTypeError, mtime_of, open_file, same_content
 from transfer.jobs.copy.walk import Found, Kind, failure_reason
+from transfer.jobs.restore.places import NAMES_NAME
 
 _BLOCK_BYTES = 1 << 20
 _TELL_BYTES = 32 << 20
 _REMEMBERED = 4096
 _UNKNOWN = "it is not on the device"
+_ESCAPED = f"{_UNKNOWN}; a restore lists in it what it gave other names: say --escaped-names"
 _GONE = (FileNotFoundError, NotADirectoryError)
 _KINDS = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link"}
 
@@ -114,7 +116,8 @@ class FolderLook:
         if found.kind is Kind.FAILED:
             reason = f"it cannot be looked at: {found.detail or found.reason}"
             return Seen(found.path, "unproved", reason=reason)
-        return Seen(found.path, "extra", reason=found.detail or _UNKNOWN, size_bytes=size)
+        reason = _ESCAPED if found.path == NAMES_NAME.encode() else _UNKNOWN
+        return Seen(found.path, "extra", reason=found.detail or reason, size_bytes=size)
 
     def _trouble(self, held: Held, found: Found | None) -> Seen | None:
         """The devices know of it, and do not have it."""
@@ -128,7 +131,9 @@ class FolderLook:
         there = stat.S_IFMT(status.st_mode)
         if there != _type_of(held, place):
             kind = _KINDS.get(there, "neither file, folder nor symbolic link")
-            return Seen(held.path, "different", reason=f"it is {kind} there")
+            # A folder has another path: what is there is told under that one.
+            has_folder = stat.S_IFDIR in (there, _type_of(held, place))
+            return Seen(held.path, "missing" if has_folder else "different", reason=f"it is {kind} there")
         match record:
             case Symlink():
                 return _compare_targets(held.path, record.target_bytes, os.readlink(name, dir_fd=folder))

@@ -78,6 +78,7 @@ class Checked:
             does not hold either; `not_on_device_first` names the first.
         unlinked: hard links whose content is there, in files of their own.
         symlinks_left_out: as asked.
+        older_versions: of keys, and delete markers, which were not compared.
         defects: what is wrong with the devices, though their manifests are whole.
         notes: what else limits what this check can tell.
     """
@@ -91,6 +92,7 @@ class Checked:
     not_on_device_first: list[Difference] = field(default_factory=list)
     unlinked: int = 0
     symlinks_left_out: int = 0
+    older_versions: int = 0
     defects: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _listed_bytes: int = 0
@@ -109,6 +111,11 @@ class Checked:
         else:
             self.states[seen.state] = self.states.get(seen.state, 0) + 1
             self._name(seen, self.first)
+
+    @property
+    def compared(self) -> int:
+        """How many entries of the devices were looked at."""
+        return self.entries - self.states.get("extra", 0)
 
     @property
     def differences(self) -> int:

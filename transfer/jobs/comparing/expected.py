@@ -1,23 +1,19 @@
 """Which objects an import makes of a device, and which entries it makes none of: in the order of keys.
 
 The decisions are those of the import (`import_.entries`, `import_.others`), made here once more from the same
-manifest, without content. Entries come in the order of their paths; a symbolic link's key sorts elsewhere, so
-that few of them have to be held back: only those whose path is the beginning of the current one. Of an object
-with versions the newest counts, which is none where that one says that it was deleted.
+manifest, without content. Of an object with versions the newest counts, which is none where that one says
+that it was deleted.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
-import msgspec
 from awscrt.checksums import crc32c, crc64nvme
 from blake3 import blake3
-from msgspec import Struct
 
 from transfer.core.merge import Spot, SpottedRecord, merge_runs
 from transfer.core.object_keys import object_key
@@ -35,46 +31,27 @@ from transfer.core.records import (
 )
 from transfer.device.manifest import Manifest
 from transfer.device.path_table import PathTable
-from transfer.formats.certificate import State
 from transfer.jobs.comparing.originals import Content, content_of
+from transfer.jobs.comparing.told import (
+    Expected,
+    Implied,
+    Refused,
+    Told,
+    in_key_order,
+    sorted_by_key,
+    unique,
+)
 from transfer.jobs.import_.emptiness import with_emptiness
-from transfer.jobs.import_.entries import is_wanted, link_problem, missing_reason, target_of
+from transfer.jobs.import_.entries import is_wanted, key_of, link_problem, missing_reason, target_of
+from transfer.jobs.import_.listed_objects import ListedObjects
 from transfer.jobs.import_.objects import facts_of
 from transfer.jobs.import_.options import ImportOptions, Symlinks
 from transfer.jobs.import_.targets import Targets
 
-_SAME_KEY = "a file of the device has the same key"
 _CHANGED = "the file changed at the source while it was being read"
 _LOST = "the device does not tell its content"
 
 
-class Expected(Struct, frozen=True, tag=True):
-    """An object that must be in the bucket; `facts` is what was said of it where it was exported."""
-
-    path: bytes
-    key: str
-    content: Content
-    facts: ObjectFacts | None = None
-
-
-class Refused(Struct, frozen=True, tag=True):
-    """An entry that no object can be certified for; its key, where it can have one."""
-
-    path: bytes
-    key: str
-    state: State
-    reason: str
-
-
-class Implied(Struct, frozen=True, tag=True):
-    """A folder that needs no object, as something in it has one."""
-
-    path: bytes
-    key: str
-
-
-Told = Expected | Refused | Implied
-_decoder: msgspec.json.Decoder[Told] = msgspec.json.Decoder(Told)
 LinkContent = Callable[[bytes, Hardlink, Spot], Content | None]
 
 
@@ -84,10 +61,12 @@ class Listed:
 
     Attributes:
         targets: where entries went.
+        objects: the list.
         table: empty, to sort by key.
     """
 
     targets: Targets
+    objects: ListedObjects
     table: PathTable
 
 
@@ -100,7 +79,7 @@ class Expectation:
         options: of the import; what its filter leaves out is not told.
         link_content: the content of a hard link; None where the device does not tell.
         is_lenient: an entry counts as the object that it would be, although it changed while it was read or
-            the limits of stores are against its key.
+            the limits of stores are against its key; what failed or was skipped has a key too.
         listed: the import went by a list of objects, whose keys have another order than paths.
 
     Attributes:
@@ -140,7 +119,7 @@ class Expectation:
     def _one(self, path: bytes, record: Entry, spot: Spot, is_empty: bool) -> Told | None:
         match record:
             case Failed() | Skipped():
-                return Refused(path, "", "not-on-device", missing_reason(record))
+                return Refused(path, self._lost_key(path), "not-on-device", missing_reason(record))
             case File():
                 return self._object(path, record, content_of(record))
             case Hardlink():
@@ -183,7 +162,20 @@ class Expectation:
             return Refused(path, target.key, "unproved", _LOST)
         if content.is_mixed and not self.is_lenient:
             return Refused(path, target.key, "changed-at-source", _CHANGED)
-        return Expected(path, target.key, content, facts_of(record))
+        return Expected(path, target.key, content, facts_of(record) or self._listed_facts(path, content))
+
+    def _lost_key(self, path: bytes) -> str:
+        """Where an object would be of what failed or was skipped."""
+        if not self.is_lenient or not _is_text(path):
+            return ""
+        return self.listed.targets.key(path) if self.listed is not None else key_of(path, self.options)
+
+    def _listed_facts(self, path: bytes, content: Content) -> ObjectFacts | None:
+        """What the list says of a file, unless that has other content since."""
+        line = self.listed.objects.find(path) if self.listed is not None else None
+        if line is None or (line.size_bytes, line.blake3) != (content.size_bytes, content.blake3):
+            return None
+        return line.object
 
 
 def whole_view(manifest: Manifest) -> Iterator[SpottedRecord]:
@@ -205,59 +197,6 @@ def newest(entries: Iterator[SpottedRecord]) -> Iterator[SpottedRecord]:
             yield entry
         if trouble is not None:
             yield trouble
-
-
-def in_key_order(told: Iterable[Told], prefix: str) -> Iterator[Told]:
-    """The same, ascending by key where there is one; of two with one key the longer path comes first.
-
-    Args:
-        told: ascending by path; keys are prefix and path, and of some entries with something behind it.
-        prefix: of all keys.
-    """
-    held: list[tuple[str, int, Told]] = []
-    for one in told:
-        if not one.key:
-            yield one
-            continue
-        plain = prefix + one.path.decode()  # no key to come is less than this
-        while held and held[0][0] < plain:
-            yield heapq.heappop(held)[2]
-        if held or one.key != plain:
-            heapq.heappush(held, (one.key, -len(one.path), one))
-        else:
-            yield one
-    while held:
-        yield heapq.heappop(held)[2]
-
-
-def sorted_by_key(told: Iterable[Told], table: PathTable) -> Iterator[Told]:
-    """The same by key, on temporary disk; first what has none, and what has one that was told before.
-
-    Args:
-        told: in any order.
-        table: empty.
-    """
-    for one in told:
-        key = one.key.encode()
-        if not key:
-            yield one
-        elif table.get(key) is None:
-            table.put(key, msgspec.json.encode(one).decode())
-        else:
-            yield Refused(one.path, "", "not-sendable", _SAME_KEY)
-    for _, text in table.items():
-        yield _decoder.decode(text)
-
-
-def unique(told: Iterable[Told]) -> Iterator[Told]:
-    """The same, ascending by key, but that only the first of two with one key has it, as in the import."""
-    last = ""
-    for one in told:
-        if one.key and one.key == last:
-            yield Refused(one.path, "", "not-sendable", _SAME_KEY)
-        else:
-            last = one.key or last
-            yield one
 
 
 def _is_text(path: bytes) -> bool:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from transfer.jobs.export.inventory_files import Report
 
 _RANGES_AT_ONCE = 8
+_RANGES_S = 2.0
 _RANGE_MEMORY_BYTES = 256 << 20
 _MIN_BATCH_BYTES = 256 << 10
 _MAX_DENIED = 1000
@@ -129,6 +130,8 @@ class BucketPass:
             source.report,
             after=start.after,
             until=start.until,
+            after_version=start.after_version,
+            until_version=start.until_version,
             inclusive=inclusive,
             fresh=source.is_second_look,
             note=result.note,
@@ -173,6 +176,7 @@ class BucketSide:
         self._pool = FetchPool(fetching, options.workers, waiting + AT_HAND, source.take_ready())
         chunk_size = document.chunk_size_bytes
         at_once = max(1, min(_RANGES_AT_ONCE, _RANGE_MEMORY_BYTES // chunk_size))
+        rate = rate_of(options.bwlimit)
         self._coder = ChunkCoder(
             workers=options.workers,
             chunk_size_bytes=chunk_size,
@@ -184,7 +188,7 @@ class BucketSide:
             fetching.prefix,
             fetcher_of(source.store, fetching),
             self._coder,
-            at_once=at_once,
+            at_once=lambda: ranges_at_once(at_once, chunk_size, rate()),
             small_limit_bytes=fetching.small_limit_bytes,
         )
 
@@ -247,6 +251,11 @@ class BucketSide:
         """Stop threads and processes."""
         await asyncio.to_thread(self._pool.close)
         await asyncio.to_thread(self._coder.close)
+
+
+def ranges_at_once(most: int, chunk_size_bytes: int, rate: float | None) -> int:
+    """How many ranges are under way: on a slow line few, as each is of use only when it is whole."""
+    return most if rate is None else max(1, min(most, int(_RANGES_S * rate / chunk_size_bytes)))
 
 
 def fetch_options(device: Device, options: ExportOptions) -> FetchOptions:

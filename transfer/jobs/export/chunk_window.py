@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 from transfer.errors import PreconditionError, StoreError
 from transfer.jobs.filling.chunks import ChunkCoder
 from transfer.stores.contract import ObjectInfo, Store
+from transfer.stores.read_into import read_into
 
 
 class FetchedChunk(NamedTuple):
@@ -27,11 +28,16 @@ class ChunkWindow:
         info: the object; chunks are only taken while it still has this ETag.
         version_id: which version; None: the current one.
         coder: whose buffers are filled.
-        at_once: requests under way at most; fewer than the coder has room for.
+        at_once: asked for how many requests may be under way; fewer than the coder has room for.
     """
 
     def __init__(
-        self, store: Store, info: ObjectInfo, version_id: str | None, coder: ChunkCoder, at_once: int
+        self,
+        store: Store,
+        info: ObjectInfo,
+        version_id: str | None,
+        coder: ChunkCoder,
+        at_once: Callable[[], int],
     ) -> None:
         self._store = store
         self._info = info
@@ -50,7 +56,7 @@ class ChunkWindow:
         size = self._info.size_bytes
         try:
             while offset < size or asked:
-                while offset < size and len(asked) < self._at_once:
+                while offset < size and len(asked) < self._at_once():
                     buffer = await self._coder.buffer()
                     content = memoryview(buffer)[: min(self._coder.chunk_size_bytes, size - offset)]
                     asked.append((buffer, asyncio.ensure_future(self._fetch(content, offset))))
@@ -66,7 +72,7 @@ class ChunkWindow:
 
     async def _fetch(self, content: memoryview, offset: int) -> memoryview:
         """Fill `content` with the object's bytes from `offset` on."""
-        info, done = self._info, 0
+        info = self._info
         async with self._store.get(
             info.key,
             version_id=self._version_id,
@@ -76,12 +82,7 @@ class ChunkWindow:
         ) as body:
             if (body.info.etag, body.info.size_bytes) != (info.etag, info.size_bytes):
                 raise PreconditionError(f"{info.key!r} was changed", status=412)
-            async for piece in body:
-                end = done + len(piece)
-                if end > len(content):
-                    break
-                content[done:end] = piece
-                done = end
+            done = await read_into(body, content)
         if done != len(content):
             raise StoreError(f"{info.key!r}: the store gave another number of bytes than it was asked for")
         return content

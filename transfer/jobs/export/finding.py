@@ -4,7 +4,7 @@ versions, a list of keys, or an inventory report.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from transfer.jobs.export import key_list, versions
 from transfer.jobs.export.options import ExportOptions
 from transfer.jobs.export.ordered import in_order
 from transfer.jobs.export.trouble import judge
-from transfer.jobs.export.wanted import Wanted, from_info, from_listing, from_version
+from transfer.jobs.export.wanted import Wanted, from_info, from_listing, from_version, grouped
 from transfer.jobs.filling.outcome import Problem
 from transfer.stores.contract import ListedVersion, Store
 from transfer.stores.sharded_listing import sharded_objects, sharded_versions
@@ -42,6 +42,8 @@ class Finder:
         report: the inventory report of the options.
         after: only what comes behind this path.
         until: the last path.
+        after_version, until_version: the versions of the objects at these paths that bound what is wanted:
+            what is behind the one, up to the other. Empty: all of them.
         inclusive: what is at `after` too.
         fresh: take no list's word for what an object is.
         note: told what was asked for and is outside of the prefix.
@@ -55,6 +57,8 @@ class Finder:
         *,
         after: bytes,
         until: bytes | None,
+        after_version: str = "",
+        until_version: str = "",
         inclusive: bool,
         fresh: bool,
         note: Callable[[Problem], None] = _nobody,
@@ -66,6 +70,7 @@ class Finder:
         self._note = note
         self._after = after
         self._until = until
+        self._after_version, self._until_version = after_version, until_version
         self._inclusive = inclusive
         self._fresh = fresh
 
@@ -126,11 +131,19 @@ class Finder:
             version = versions.at_time(group, moment)
             taken = version is not None and selection.takes(version.key, version.size_bytes)
             return [from_version(path, version, history=False)] if version is not None and taken else []
-        return [
-            from_version(path, version, history=True)
-            for version in versions.all_of(group)
-            if version.is_delete_marker or selection.takes(version.key, version.size_bytes)
-        ]
+        return grouped(
+            [
+                from_version(path, version, history=True)
+                for version in self._between(path, group)
+                if version.is_delete_marker or selection.takes(version.key, version.size_bytes)
+            ]
+        )
+
+    def _between(self, path: bytes, group: versions.Versions) -> Iterator[ListedVersion]:
+        """The versions of one key, oldest first, that other devices of the set do not have."""
+        first = self._after_version if path == self._after else ""
+        last = self._until_version if path == self._until else ""
+        return versions.between(group, first, last)
 
     async def _of_key_list(self, name: str, *, versions: bool) -> AsyncGenerator[Wanted]:
         keys = key_list.at_ease(partial(key_list.keys_of, name, self._selection))

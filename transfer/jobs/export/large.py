@@ -11,10 +11,11 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 
 from transfer.core.records import Begin
+from transfer.core.sizes import format_size
 from transfer.errors import TransferError
 from transfer.jobs.export.checking import first_part_bytes
 from transfer.jobs.export.facts import defect, facts_of, stat_of
@@ -27,7 +28,7 @@ from transfer.jobs.export.work import LargeObject
 from transfer.jobs.filling import large_pieces as pieces_of
 from transfer.jobs.filling.chunks import ChunkCoder
 from transfer.jobs.filling.large_pieces import ResumedFile
-from transfer.jobs.filling.outcome import Outcome, Pending, ready
+from transfer.jobs.filling.outcome import Outcome, Pending, Problem, ready
 from transfer.stores.contract import Store
 
 ATTEMPTS = 2
@@ -41,7 +42,7 @@ class LargeObjectReader:
         prefix: what stands before the paths in the keys.
         fetcher: for what belongs to an object beside its bytes.
         coder: for chunks.
-        at_once: ranges under way at most.
+        at_once: asked for how many ranges may be under way.
         small_limit_bytes: objects up to this size go by batches.
     """
 
@@ -52,7 +53,7 @@ class LargeObjectReader:
         fetcher: Fetcher,
         coder: ChunkCoder,
         *,
-        at_once: int,
+        at_once: Callable[[], int],
         small_limit_bytes: int,
     ) -> None:
         self.store = store
@@ -69,17 +70,20 @@ class LargeObjectReader:
             TransferError: nothing can be had any more.
         """
         trouble: Trouble | None = None
-        for _ in range(ATTEMPTS):
+        unused = 0
+        for attempt in range(ATTEMPTS):
             opened = await self._open(large)
             if isinstance(opened, Trouble):
                 trouble = opened
                 break
+            if attempt and trouble is not None:
+                yield ready(_anew(large.path, trouble.reason, unused))
             passage = Passage(self.store, self.coder, self.at_once, opened)
             yield ready(Outcome([pieces_of.headers(opened.begin)]))
             async with aclosing(passage.pieces()) as pieces:
                 async for pending in pieces:
                     yield pending
-            trouble = passage.trouble
+            trouble, unused = passage.trouble, passage.stored_bytes
             if trouble is None:
                 return
         if trouble is not None:
@@ -110,6 +114,7 @@ class LargeObjectReader:
         else:
             for piece in pieces_of.giving_up(begin, resumed.sums.bytes, self.coder.zeros):
                 yield ready(Outcome([piece]))
+        yield ready(_anew(large.path, "changed", resumed.sums.bytes))
         async with aclosing(self.pieces(large)) as again:
             async for pending in again:
                 yield pending
@@ -145,6 +150,12 @@ class LargeObjectReader:
             object=facts,
         )
         return Opened(begin, info, version, first_part)
+
+
+def _anew(path: bytes, reason: str, unused_bytes: int) -> Outcome:
+    """Tells of an object that is begun once more."""
+    detail = f"begun once more; {format_size(unused_bytes)} that were stored of it before are of no use"
+    return Outcome([], [Problem(path, "anew", reason, detail)])
 
 
 def _large_of(begin: Begin) -> LargeObject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class Passage:
         trouble: why it did not come to its end; its member is filled then.
     """
 
-    def __init__(self, store: Store, coder: ChunkCoder, at_once: int, opened: Opened) -> None:
+    def __init__(self, store: Store, coder: ChunkCoder, at_once: Callable[[], int], opened: Opened) -> None:
         self.trouble: Trouble | None = None
         self._begin = opened.begin
         self._path = opened.begin.path_bytes
@@ -56,6 +56,11 @@ class Passage:
         self._coding: deque[tuple[asyncio.Future[tuple[bytes, ChunkSums]], int]] = deque()
         self._offset = 0
         self._index = 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much of the content went to the device."""
+        return self._offset
 
     async def pieces(self) -> AsyncGenerator[Pending, None]:
         """What this fetching brings; where `trouble` is set afterwards, its member was filled."""

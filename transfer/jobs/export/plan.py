@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from transfer.core.names import FileAncestors
 from transfer.jobs.export.finding import Finder
 from transfer.jobs.export.known_keys import KnownKey, KnownKeys
-from transfer.jobs.export.wanted import Wanted
+from transfer.jobs.export.wanted import Group, Wanted
 from transfer.jobs.export.work import Fetch, LargeObject, ObjectBatch, PutMarker, PutProblem
+from transfer.jobs.filling.large_pieces import most_stored_bytes
 from transfer.jobs.filling.outcome import Problem
-from transfer.jobs.filling.work import Counts
+from transfer.jobs.filling.work import Counts, Together
 from transfer.stores.contract import ARCHIVE_CLASSES
 
-ObjectWork = ObjectBatch | LargeObject
+ObjectWork = ObjectBatch | LargeObject | Together
+
+_PER_VERSION_BYTES = 4096
 
 NO_PATH = "it is named as the prefix itself, and so has no path; export it with a shorter prefix"
 ARCHIVED = "its storage class is {}; whether it was restored is seen when it is fetched"
@@ -65,6 +68,9 @@ class ObjectPlan:
         self._note = note
         self._only_counts = only_counts
         self._batch = ObjectBatch()
+        self._group: Group | None = None
+        self._group_path = b""
+        self._keeps_together = False
 
     async def work(self, finder: Finder) -> AsyncGenerator[ObjectWork]:
         """All work, in path order."""
@@ -73,8 +79,8 @@ class ObjectPlan:
             async for wanted in found:
                 for item in await self._take(wanted):
                     yield item
-        if self._batch.orders:
-            yield self._cut()
+        for item in self._cut():
+            yield item
         self.counts.is_complete = True
 
     async def _take(self, wanted: Wanted) -> list[ObjectWork]:
@@ -87,6 +93,10 @@ class ObjectPlan:
             self._remember(passed)
         known = await self._known.at(wanted.path)
         self.counts.entries += 1
+        if wanted.group is not None:
+            self._group, self._group_path = wanted.group, wanted.path
+        if known.has(wanted):
+            self._leave_out(wanted)
         if self._is_elsewhere(wanted, known):
             return []
         if wanted.reason:
@@ -131,19 +141,58 @@ class ObjectPlan:
         self.counts.bytes += wanted.size_bytes
         if wanted.size_bytes <= self._rules.small_limit_bytes:
             return self._put(Fetch(wanted, member, known.reason), wanted.size_bytes)
-        before: list[ObjectWork] = [self._cut()] if self._batch.orders else []
         large = LargeObject(wanted.path, wanted.size_bytes, known.reason, wanted=wanted, member=member)
-        return [*before, large]
+        return [*self._begin_group(wanted.path), *self._cut(), large]
 
     def _put(self, order: Fetch | PutMarker | PutProblem, size_bytes: int) -> list[ObjectWork]:
-        rules, batch = self._rules, self._batch
-        is_full = batch.orders >= rules.batch_entries
-        cut: list[ObjectWork] = []
-        if batch.orders and (is_full or batch.content_bytes + size_bytes > rules.batch_size_bytes):
-            cut = [self._cut()]
+        path = order.path if isinstance(order, PutProblem) else order.wanted.path
+        before = self._begin_group(path)
+        if not self._fits(1, size_bytes):
+            before += self._cut()
         self._batch.add(order, size_bytes)
+        return before
+
+    def _fits(self, entries: int, size_bytes: int) -> bool:
+        """Whether so much goes into the batch at hand."""
+        rules, batch = self._rules, self._batch
+        fits = batch.content_bytes + size_bytes <= rules.batch_size_bytes
+        return not batch.orders or (fits and batch.orders + entries <= rules.batch_entries)
+
+    def _leave_out(self, wanted: Wanted) -> None:
+        """A version that the device has needs no room."""
+        group = self._group
+        if group is not None and self._group_path == wanted.path:
+            size = max(0, wanted.size_bytes)
+            self._group = Group(group.entries - 1, group.bytes - size, group.largest_bytes)
+
+    def _begin_group(self, path: bytes) -> list[ObjectWork]:
+        """What comes before the first of a key's versions that is to be stored, so that they stay together: a
+        batch is not cut between them, or it is said how much room all of them need."""
+        group, self._group = self._group, None
+        if group is None or self._group_path != path:
+            return []
+        rules = self._rules
+        in_batch = group.bytes <= rules.batch_size_bytes and group.entries <= rules.batch_entries
+        if not in_batch or group.largest_bytes > rules.small_limit_bytes:
+            return [
+                *self._cut(),
+                Together(
+                    path,
+                    most_stored_bytes(group.bytes, rules.small_limit_bytes)
+                    + group.entries * _PER_VERSION_BYTES,
+                ),
+            ]
+        cut = [] if self._fits(group.entries, group.bytes) else self._cut()
+        self._keeps_together = True
         return cut
 
-    def _cut(self) -> ObjectBatch:
+    def _cut(self) -> list[ObjectWork]:
+        """The batch at hand; one with all versions of a key says how much room it needs."""
         batch, self._batch = self._batch, ObjectBatch()
-        return batch
+        keeps_together, self._keeps_together = self._keeps_together, False
+        if not batch.orders:
+            return []
+        if not keeps_together:
+            return [batch]
+        need = batch.content_bytes + (batch.orders + 1) * _PER_VERSION_BYTES
+        return [Together(batch.path_of(0), need), batch]

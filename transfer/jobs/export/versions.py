@@ -37,6 +37,20 @@ def all_of(versions: Sequence[ListedVersion]) -> Iterator[ListedVersion]:
     return reversed(versions)
 
 
+def between(versions: Sequence[ListedVersion], first: str, last: str) -> Iterator[ListedVersion]:
+    """Of one key, oldest first, what is behind the version `first`, up to `last` with it.
+
+    Args:
+        versions: newest first.
+        first, last: ids. One that is empty, or not there any more, is no bound: better twice than not at all.
+    """
+    oldest_first = list(all_of(versions))
+    ids = [version.version_id for version in oldest_first]
+    begin = ids.index(first) + 1 if first in ids else 0
+    end = ids.index(last) + 1 if last in ids else len(ids)
+    return iter(oldest_first[begin:end])
+
+
 def at_time(versions: Sequence[ListedVersion], moment: datetime) -> ListedVersion | None:
     """The version of one key that was current at a moment; None where there was none, or it was deleted."""
     for version in versions:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from transfer.stores.contract import ListedObject, ListedVersion, ObjectInfo
+
+
+class Group(Struct, frozen=True, gc=False):
+    """The versions of one key that are wanted: how many, of how many bytes, the largest of how many."""
+
+    entries: int
+    bytes: int
+    largest_bytes: int
 
 
 class Wanted(Struct, frozen=True, gc=False):
@@ -21,6 +30,7 @@ class Wanted(Struct, frozen=True, gc=False):
         storage_class: empty: the usual one, or not known.
         is_marker: it is a delete marker.
         history: other versions of its key are wanted too.
+        group: on the first one of a key that has several.
         reason, detail: why it cannot be had, where that is known already; in the words of a `failed` record.
     """
 
@@ -32,6 +42,7 @@ class Wanted(Struct, frozen=True, gc=False):
     storage_class: str = ""
     is_marker: bool = False
     history: bool = False
+    group: Group | None = None
     reason: str = ""
     detail: str = ""
 
@@ -78,3 +89,11 @@ def from_info(path: bytes, info: ObjectInfo) -> Wanted:
         moment_text(info.last_modified),
         storage_class=info.metadata.storage_class or "",
     )
+
+
+def grouped(versions: list[Wanted]) -> list[Wanted]:
+    """The versions of one key; where there are several, the first one tells how many."""
+    if len(versions) < 2:
+        return versions
+    sizes = [max(0, version.size_bytes) for version in versions]
+    return [replace(versions[0], group=Group(len(sizes), sum(sizes), max(sizes))), *versions[1:]]

@@ -26,7 +26,7 @@ from transfer.jobs.filling.large_pieces import failure, most_stored_bytes
 from transfer.jobs.filling.outcome import Outcome, Pending, ready
 from transfer.jobs.filling.result import DeviceResult, FillResult
 from transfer.jobs.filling.source import SourceSide
-from transfer.jobs.filling.work import LargeEntry, SmallWork, Work
+from transfer.jobs.filling.work import LargeEntry, SmallWork, Together, Work
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Room:
 
     chunk_size_bytes: int
     largest_bytes: int
+
+    def refuses(self, item: LargeEntry) -> bool:
+        """Whether no device can take an entry."""
+        need = most_stored_bytes(item.size_bytes, self.chunk_size_bytes) if item.size_bytes else 0
+        return need > self.largest_bytes
 
     def refusal(self, item: LargeEntry) -> Outcome:
         """An entry that no device can take."""
@@ -57,6 +62,7 @@ AT_HAND = 2
 """Outcomes that are not in the queue: one before it, one behind it."""
 
 _BURST_S = 0.25
+_OWN_FILES_BYTES = 64 << 10
 _END = None
 
 Value = TypeVar("Value")
@@ -143,7 +149,9 @@ class Engine:
             await self._put_all(start)
             async with contextlib.aclosing(work):
                 async for item in work:
-                    if isinstance(item, LargeEntry):
+                    if isinstance(item, Together):
+                        await self._keep_together(item)
+                    elif isinstance(item, LargeEntry):
                         await self._put_large(item)
                     else:
                         await self._queue.put(self._packing(item))
@@ -158,12 +166,17 @@ class Engine:
         """A large entry is begun where it surely fits: cut off in the middle it would be of no use."""
         need = most_stored_bytes(item.size_bytes, self._room.chunk_size_bytes) if item.size_bytes else 0
         if need and not await self._has_room(need):
-            if need > self._room.largest_bytes:
+            if self._room.refuses(item):
                 await self._queue.put(ready(self._room.refusal(item)))
             else:
                 await self._queue.put(self._stop_full)
             return
         await self._put_all(self._side.read(item))
+
+    async def _keep_together(self, item: Together) -> None:
+        may_fit = item.size_bytes <= self._room.largest_bytes - _OWN_FILES_BYTES
+        if may_fit and not await self._has_room(item.size_bytes):
+            await self._queue.put(self._stop_full)
 
     async def _has_room(self, need_bytes: int) -> bool:
         if self._writer.room_bytes() >= need_bytes + self._on_the_way_bytes:

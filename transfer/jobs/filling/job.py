@@ -8,12 +8,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from transfer.device.custody import append_entry
-from transfer.device.device import Device
-from transfer.device.disk import device_errors
 from transfer.device.manifest import Manifest
-from transfer.device.reserve import remove_reserve
 from transfer.errors import DeviceFullError
+from transfer.jobs.filling.custody import tell_custody
 from transfer.jobs.filling.measure import holds_bytes, measure, measure_from
 from transfer.jobs.filling.memory import JobMemory, MemberState, recall, remember
 from transfer.jobs.filling.passes import Passes
@@ -23,6 +20,7 @@ from transfer.jobs.filling.source import Source
 from transfer.jobs.filling.start import Start, take_back_member
 from transfer.jobs.filling.stripe import Stripe, check_alike
 from transfer.jobs.filling.targets import Target, locked_targets, open_targets
+from transfer.jobs.filling.versions import last_version
 
 
 async def fill(
@@ -67,20 +65,6 @@ async def fill(
         result = await _Filling(targets, source, options, observe, announce, verb).run()
     result.elapsed_s = time.monotonic() - started
     return result
-
-
-def tell_custody(device: Device, who: str) -> None:
-    """Say in the custody log that a copy has ended which brought something.
-
-    Raises:
-        DeviceError: it cannot be written.
-    """
-    try:
-        append_entry(device.layout, "copied", who=who)
-    except DeviceFullError:  # the ballast is for what has to be written when nothing else fits
-        with device_errors(device.root):
-            remove_reserve(device)
-        append_entry(device.layout, "copied", who=who)
 
 
 def _leave_whole(target: Target) -> None:
@@ -155,7 +139,6 @@ class _Filling:
             self._remember(leg.target, lanes.after, None, "open", is_stripe=True)
         starts = [await passes.find_start() for passes in every]
         for passes, start in zip(every, starts, strict=True):
-            passes.device_result.run = start.run
             self._announce_start(passes.target, start)
         stripe = Stripe(every, self._source, self._result, self._largest)
         try:
@@ -168,6 +151,7 @@ class _Filling:
                 await asyncio.to_thread(self._tell_custody, passes.target)
         for passes, start in zip(every, starts, strict=True):
             await passes.note_earlier(start)
+            self._result.run = passes.device_result.run
             passes.device_result.state = "complete" if is_all else "full"
             await asyncio.to_thread(passes.target.find_points, clean=False)
         if any(passes.target.points[0].is_open for passes in every):
@@ -203,27 +187,36 @@ class _Filling:
                 legs.insert(0, Leg(spares.pop(0), rest.after, rest.until))
             else:
                 await self._measure_rest(rest)
+        self._result.unused = [spare.name for spare in spares]
 
     async def _carry_out(self, leg: Leg) -> Leg | None:
         """One leg; what it leaves for another device."""
-        target = leg.target
+        target, name = leg.target, self._source.name
         after = self._begin_of(leg)
+        leg.after_version = self._memory.version_before(name, target.ordinal, leg.after)
+        if leg.until is not None:
+            leg.until_version = self._memory.version_until(name, target.ordinal, leg.until)
         self._remember(target, after, None, "open")
         passes = self._passes(leg)
-        if not any(one.device_id == passes.device_result.device_id for one in self._result.devices):
-            self._result.devices.append(passes.device_result)
+        mine = passes.device_result
+        earlier = (one for one in self._result.devices if one.device_id == mine.device_id)
+        passes.device_result = next(earlier, mine)
+        if passes.device_result is mine:
+            self._result.devices.append(mine)
         is_done = await passes.run(lambda start: self._announce_start(target, start))
         if passes.brought:
             await asyncio.to_thread(self._tell_custody, target)
+        self._result.run = passes.device_result.run
         passes.device_result.state = "complete" if is_done else "full"
         if not is_done or len(self._targets) > 1:
             await asyncio.to_thread(target.find_points, clean=False)
         if is_done:
-            ends = leg.until is not None
-            self._remember(target, after, leg.until, "full" if ends else "complete")
+            state: MemberState = "complete" if leg.until is None else "full"
+            self._remember(target, after, leg.until, state, until_version=leg.until_version)
             return None
         cursor = self._cursor(leg, passes.run_number)
-        self._remember(target, after, cursor, "full")
+        version = last_version(target.points[0].manifest, cursor) if self._source.has_keys else ""
+        self._remember(target, after, cursor, "full", until_version=version)
         return Leg(target, cursor, leg.until)
 
     def _passes(self, leg: Leg) -> Passes:
@@ -265,19 +258,26 @@ class _Filling:
         until: bytes | None,
         state: MemberState,
         *,
+        until_version: str = "",
         is_stripe: bool = False,
     ) -> None:
         known = self._memory.find(target.device.document.device_id, self._source.name)
         is_stripe = is_stripe or (known is not None and known.is_stripe)
         for member in members_of(
-            target, self._source.name, after=after, until=until, state=state, is_stripe=is_stripe
+            target,
+            self._source.name,
+            after=after,
+            until=until,
+            state=state,
+            until_version=until_version,
+            is_stripe=is_stripe,
         ):
             self._memory.put(member)
         self._result.not_remembered = remember(self._options.state_directory, self._memory)
 
     def _announce_start(self, target: Target, start: Start) -> None:
         result = self._result
-        result.run = start.run
+        result.run, result.device = start.run, target.name
         result.resumed_after = start.after if start.resumes else None
         result.packs_found = len(start.point.manifest.headers)
         result.deleted = target.deleted

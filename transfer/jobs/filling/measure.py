@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from transfer.device.device import Device
 from transfer.device.disk import device_errors
 from transfer.errors import TransferError
+from transfer.jobs.filling.engine import Room
 from transfer.jobs.filling.large_pieces import most_stored_bytes
 from transfer.jobs.filling.result import FillResult
 from transfer.jobs.filling.route import Route
 from transfer.jobs.filling.source import Source
 from transfer.jobs.filling.start import Start
 from transfer.jobs.filling.targets import Target
-from transfer.jobs.filling.work import Counts, LargeEntry
+from transfer.jobs.filling.work import Counts, LargeEntry, Together
 
 _BEGIN_AFTER_S = 3.0
 _PER_ENTRY_BYTES = 1024
@@ -29,13 +30,15 @@ async def measure(targets: Sequence[Target], source: Source, route: Route) -> Fi
         TransferError: device or source cannot be read.
     """
     result = FillResult()
+    largest = max(holds_bytes(target) for target in targets)
     for number, leg in enumerate(route.legs):
         others = tuple(
             other.points[0].manifest for other in targets if other is not leg.target and other.points
         )
         start = Start.at(leg.target.points[0], source.name, after=leg.after, until=leg.until, others=others)
         rooms = [room_now(target) for target in (leg.target, *route.spares)]
-        left = await measure_from(leg.target.device, source, start, rooms)
+        room = Room(leg.target.device.document.chunk_size_bytes, largest)
+        left = await measure_from(leg.target.device, source, start, rooms, room)
         if not number:
             result.run, result.resumed_after = left.run, left.resumed_after
         result.left_entries += left.left_entries
@@ -51,7 +54,9 @@ async def measure(targets: Sequence[Target], source: Source, route: Route) -> Fi
     return result
 
 
-async def measure_from(device: Device, source: Source, start: Start, rooms: Sequence[int] = ()) -> FillResult:
+async def measure_from(
+    device: Device, source: Source, start: Start, rooms: Sequence[int] = (), room: Room | None = None
+) -> FillResult:
     """What is to be done from a start that was found.
 
     Args:
@@ -60,10 +65,12 @@ async def measure_from(device: Device, source: Source, start: Start, rooms: Sequ
         start: on that device.
         rooms: what surely goes onto this device, and onto those behind it: how many of them are needed, if
             nothing can be compressed, is counted in `needed`; `full` says that they do not suffice.
+        room: of all devices: what is too large for each of them is told as the problem that it will be.
     """
     result, point = FillResult(), start.point
     passed = await asyncio.to_thread(lambda: source.begin(device, start, result, only_counts=True))
     need = _Need(list(rooms), device.document.chunk_size_bytes)
+    refused = list[LargeEntry]()
     try:
         if point.open_file is not None and start.resumes:
             left = point.open_file.begin.size_bytes - point.open_file.sums.bytes
@@ -73,7 +80,12 @@ async def measure_from(device: Device, source: Source, start: Start, rooms: Sequ
             need.add(left)
         async with contextlib.aclosing(passed.work()) as work:
             async for item in work:
+                if isinstance(item, Together):
+                    continue
                 if isinstance(item, LargeEntry):
+                    if room is not None and room.refuses(item):
+                        refused.append(item)
+                        continue
                     result.left_entries += 1
                     need.add(most_stored_bytes(item.size_bytes, need.chunk_size_bytes))
                 else:
@@ -83,8 +95,11 @@ async def measure_from(device: Device, source: Source, start: Start, rooms: Sequ
         await passed.close()
     counts = passed.counts
     result.run, result.resumed_after = start.run, start.after if start.resumes else None
-    result.left_files += counts.files - counts.unchanged
-    result.left_bytes += counts.bytes
+    result.left_files += counts.files - counts.unchanged - len(refused)
+    result.left_bytes += max(0, counts.bytes - sum(item.size_bytes for item in refused))
+    if room is not None:
+        for problem in (problem for item in refused for problem in room.refusal(item).problems):
+            result.note(problem)
     result.unchanged = counts.unchanged
     result.entries_seen = counts.entries
     result.folders_opened = passed.opened

@@ -48,6 +48,7 @@ class SetMember(Struct, kw_only=True, omit_defaults=True):
     Attributes:
         after: it has what is behind this path.
         state: open (its last run did not end), full (the next device goes on behind `until`), complete.
+        until_version: the last version that it has of the object at `until`; empty: it has none.
         is_stripe: others have entries of the same part.
         seal_blake3: BLAKE3 of its seal, once it was sealed here.
     """
@@ -57,6 +58,7 @@ class SetMember(Struct, kw_only=True, omit_defaults=True):
     source: str
     after: Place = msgspec.field(default_factory=Place)
     until: Place | None = None
+    until_version: str = ""
     state: MemberState = "open"
     is_stripe: bool = False
     seal_blake3: str = ""
@@ -78,6 +80,16 @@ class JobMemory(Struct, kw_only=True, omit_defaults=True):
         """What is known of a device's part of a source."""
         found = (one for one in self.devices if (one.device_id, one.source) == (device_id, source))
         return next(found, None)
+
+    def version_before(self, source: str, ordinal: int, after: bytes) -> str:
+        """The last version, of the object at `after`, that devices before the one with this number have."""
+        before = [one for one in self.of(source) if one.ordinal < ordinal and _ends_at(one, after)]
+        return before[-1].until_version if before else ""
+
+    def version_until(self, source: str, ordinal: int, until: bytes) -> str:
+        """The last version, of the object at `until`, that the device with this number has, or had."""
+        same = [one for one in self.of(source) if one.ordinal == ordinal and _ends_at(one, until)]
+        return same[-1].until_version if same else ""
 
     def put(self, member: SetMember) -> None:
         """Remember a device, instead of what was known of it."""
@@ -164,6 +176,11 @@ def remember(state_directory: str, memory: JobMemory) -> str:
 
 def _path(state_directory: str, job: str) -> str:
     return os.path.join(state_directory, _FOLDER, f"{job}.json")
+
+
+def _ends_at(member: SetMember, path: bytes) -> bool:
+    is_there = member.until is not None and member.until.path_bytes == path
+    return is_there and bool(member.until_version)
 
 
 def _ordinal(member: SetMember) -> int:

@@ -21,7 +21,8 @@ XATTRS_OMITTED = "its extended attributes could not be kept"
 class Problem(Struct, frozen=True, array_like=True):
     """What a person must be told about one path.
 
-    kind: skipped, failed, changed, xattrs, or again (recorded as failed; another pass will read it).
+    kind: skipped, failed, changed, xattrs, again (recorded as failed; another pass will read it), or anew
+    (begun once more; what was stored of it before is of no use).
     """
 
     path: bytes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transfer.core.progress import Progress
 from transfer.device.clock import timestamp
@@ -94,7 +94,8 @@ class Passes:
         self.run_number = 0
         self.share = 1
         document = leg.target.device.document
-        self.device_result = DeviceResult(leg.target.name, document.device_id, document.ordinal)
+        twins = len(leg.target.devices)
+        self.device_result = DeviceResult(leg.target.name, document.device_id, document.ordinal, twins)
 
     @property
     def brought(self) -> bool:
@@ -113,12 +114,9 @@ class Passes:
         except DeviceFullError:
             await self._settle_full()
             return False
-        finally:
-            self.device_result.packs = self._packs
 
     async def _run(self, announce: Callable[[Start], None]) -> bool:
         start = await self.find_start()
-        self.device_result.run = start.run
         announce(start)
         await self._pass(start)
         unchanged = self._result.unchanged
@@ -150,7 +148,10 @@ class Passes:
             others=self._others,
             leaves=leg.leaves,
         )
+        after_version = leg.after_version if start.after == leg.after else ""
+        start = replace(start, after_version=after_version, until_version=leg.until_version)
         self.run_number = start.run
+        self.device_result.run = start.run if start.resumes else start.point.run
         return start
 
     async def _settle_full(self) -> None:
@@ -241,6 +242,9 @@ class Passes:
         """Count what was committed."""
         self._packs += packs
         self._result.packs += packs
+        self.device_result.packs += packs
+        if packs:
+            self.device_result.run = self.run_number
 
     def add_up_pass(self, passed: Pass) -> None:
         """Count what a pass has seen."""

@@ -49,12 +49,16 @@ class DeviceResult:
     """What one device got.
 
     Attributes:
+        device: its place; of twins those of all.
+        twins: how many devices got the same packs.
+        run: the last one that brought something; 0: there is none.
         state: complete, or full: the job goes on on another device.
     """
 
     device: str
     device_id: str
     ordinal: int
+    twins: int = 1
     run: int = 0
     packs: int = 0
     entries: int = 0
@@ -70,7 +74,10 @@ class FillResult:
     Attributes:
         again: entries that another pass may settle; in the end they have failed.
         resumed_after: path behind which an interrupted run went on; None for a run from the start.
+        run: that is at work; in the end the last one that brought something.
+        device: whose start is announced.
         devices: what each device got, in their order.
+        unused: devices that were named and stay empty, as the others had room for all.
         not_remembered: why this host cannot remember where the job stands; empty where it does.
         needed: how many of the devices a dry run found to be needed.
         full: the last device was full before the source was copied.
@@ -78,6 +85,7 @@ class FillResult:
     """
 
     run: int = 0
+    device: str = ""
     resumed_after: bytes | None = None
     deleted: list[str] = field(default_factory=list)
     entries: int = 0
@@ -95,6 +103,7 @@ class FillResult:
     again: int = 0
     problems: list[Problem] = field(default_factory=list)
     devices: list[DeviceResult] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     needed: int = 0
     not_remembered: str = ""
     full: bool = False
@@ -112,6 +121,8 @@ class FillResult:
                 self.changed += 1
             case "again":
                 self.again += 1
+            case "anew":  # told, but all is well with it
+                pass
             case _:
                 self.failed += 1
         if len(self.problems) < MAX_LISTED_PROBLEMS:

@@ -27,12 +27,19 @@ class Lanes:
 
 @dataclass
 class Leg:
-    """A part of the source for one device; `leaves`: what others have is left to them."""
+    """A part of the source for one device.
+
+    Attributes:
+        leaves: what others have is left to them.
+        after_version, until_version: as `Start` says.
+    """
 
     target: Target
     after: bytes = b""
     until: bytes | None = None
     leaves: bool = False
+    after_version: str = ""
+    until_version: str = ""
 
 
 @dataclass
@@ -230,6 +237,7 @@ def members_of(
     after: bytes,
     until: bytes | None,
     state: MemberState,
+    until_version: str = "",
     is_stripe: bool = False,
 ) -> list[SetMember]:
     """What is to be remembered of a target's devices."""
@@ -241,6 +249,7 @@ def members_of(
             after=Place.at(after),
             until=Place.at(until) if until is not None else None,
             state=state,
+            until_version=until_version,
             is_stripe=is_stripe,
         )
         for device in target.devices

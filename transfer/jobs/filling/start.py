@@ -38,6 +38,9 @@ class Start:
         others: manifests of the set's other devices at hand.
         leaves: what another device has of a path is left to that device, changed or not.
         shares: several devices take what the pass finds, each a part of it; what they have is in `others`.
+        after_version: of the object at `after` what is behind this version belongs to the pass too: the
+            device before was full between two of them. Empty: it has all, or none.
+        until_version: of the object at `until` what is behind this version is another device's.
     """
 
     point: ResumePoint
@@ -49,6 +52,8 @@ class Start:
     others: tuple[Manifest, ...] = ()
     leaves: bool = False
     shares: bool = False
+    after_version: str = ""
+    until_version: str = ""
 
     @staticmethod
     def at(

@@ -20,6 +20,12 @@ class LargeEntry:
     known_reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Together(LargeEntry):
+    """No entry, but a wish: what comes next, up to `size_bytes` of a device, is to be on one device. Where it
+    is more than any device holds, it is begun all the same."""
+
+
 class SmallWork(Protocol):
     """Small entries in path order that are read together."""
 

@@ -54,12 +54,14 @@ class Judgement(Struct, frozen=True):
         etag: of the object that is there, for `DONE`.
         reason: for `SKIP` and `REFUSE`.
         recorded: what the ledger has of it as done.
+        version_id: of the version that is there, where the ledger does not know it.
     """
 
     verdict: Verdict
     etag: str = ""
     reason: str = ""
     recorded: ObjectEntry | None = None
+    version_id: str = ""
 
 
 SEND = Judgement(Verdict.SEND)

@@ -7,11 +7,9 @@ them is enough. None of it hinders an import: each device is whole by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-
 from msgspec import UNSET
 
+from transfer.core.ordinals import may_go_on, told_devices
 from transfer.formats.documents import SealDocument
 from transfer.jobs.import_.arrival import Arrival
 from transfer.ledger.ledger import Ledger
@@ -45,11 +43,5 @@ def told(job: str, devices: DeviceSet) -> str:
         return ""
     known = len(devices.seen) + len(devices.missing)
     of_all = f"of the {known:,} devices" if devices.is_listed else "of the devices"
-    return f"{of_all} of job {job}, not here yet: {', '.join(ranges(devices.missing))}"
-
-
-def ranges(numbers: Iterable[int]) -> Iterator[str]:
-    """Ascending numbers, those in a row as one: "1", "3 to 5"."""
-    for _, row in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        members = [number for _, number in row]
-        yield f"{members[0]}" if len(members) == 1 else f"{members[0]} to {members[-1]}"
+    later = not devices.is_listed and may_go_on(devices.missing, devices.seen)
+    return f"{of_all} of job {job}, not here yet: {told_devices(devices.missing, later=later)}"

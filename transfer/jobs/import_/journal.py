@@ -7,15 +7,15 @@ What the ledger says was done is never taken as more than that: the caller compa
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from transfer.core.merge import Spot
 from transfer.core.parts import PartPlan
 from transfer.errors import NotFoundError, StoreError
 from transfer.jobs.import_.registration import give_up
 from transfer.ledger.ledger import Ledger
-from transfer.ledger.objects import Objects
-from transfer.ledger.values import ObjectEntry, ObjectState, Upload
+from transfer.ledger.values import MadeVersion, ObjectEntry, ObjectState, Upload
 from transfer.stores.contract import Part, Store
 
 _Name: TypeAlias = tuple[str, Spot | None]
@@ -69,6 +69,8 @@ class Journal:
         self.job = job
         self.ledger = ledger
         self._begun = begun
+        self.first_job = job
+        self.knows_versions = False
         self.checked: frozenset[int] = frozenset()
         self.is_fresh = True
         self._furthest: Spot = (-1, -1)
@@ -82,6 +84,7 @@ class Journal:
         Raises:
             TransferError: the store or the ledger does not answer.
         """
+        self.first_job = await self.ledger.jobs.first_of(self.job)
         self.checked = await self.ledger.objects.checked_packs(self.job)
         for upload in reversed(await self.ledger.uploads.begun(self.job)):  # the newest of a name goes on
             is_version = upload.position >= 0
@@ -92,6 +95,7 @@ class Journal:
                 await give_up(self.ledger, store, self.job, upload)
         self._furthest = await self.ledger.objects.last_spot(self.job)
         self.is_fresh = not (self._begun or self.checked or self._parked or self._furthest > self._reached)
+        self.knows_versions = not self.is_fresh or self.first_job != self.job
 
     @property
     def is_caught_up(self) -> bool:
@@ -167,9 +171,67 @@ class Journal:
         entry = ObjectEntry(self.job, *spot, state, key, size_bytes, blake3, etag, error)
         await self.ledger.recorder.object(entry)
 
+    async def version_made(self, spot: Spot, key: str, version_id: str, *, blake3: str = "") -> None:
+        """Record what a version became, for all imports of the device into this place."""
+        made = MadeVersion(self.first_job, *spot, key, version_id, blake3)
+        await self.ledger.recorder.version(made)
+
     async def pack_checked(self, sequence: int) -> None:
         """Record that a whole pack was read and is what it should be."""
         await self.ledger.recorder.pack_checked(self.job, sequence)
+
+
+class _Placed(Protocol):
+    @property
+    def position(self) -> int: ...
+
+
+RowT = TypeVar("RowT", bound=_Placed)
+
+
+class _Recalls(Generic[RowT]):
+    """Rows of packs, each pack page by page; within one, positions are asked for in ascending order.
+
+    Args:
+        ask: for a page, by sequence and the position of the last row of the page before.
+    """
+
+    def __init__(self, ask: Callable[[int, int], Awaitable[list[RowT]]]) -> None:
+        self._ask = ask
+        self._open: OrderedDict[int, _Recall[RowT]] = OrderedDict()
+
+    async def row(self, spot: Spot) -> RowT | None:
+        sequence, position = spot
+        recall = self._open.get(sequence)
+        if recall is None:
+            recall = self._open[sequence] = _Recall()
+            if len(self._open) > _PACKS_OPEN:
+                self._open.popitem(last=False)
+        self._open.move_to_end(sequence)
+        return await recall.row(position, lambda after: self._ask(sequence, after))
+
+
+class _Recall(Generic[RowT]):
+    """What is recorded of one pack."""
+
+    def __init__(self) -> None:
+        self._page: deque[RowT] = deque()
+        self._last = -1
+        self._is_last_page = False
+
+    async def row(self, position: int, ask: Callable[[int], Awaitable[list[RowT]]]) -> RowT | None:
+        while True:
+            while self._page and self._page[0].position < position:
+                self._page.popleft()
+            if self._page:
+                return self._page[0] if self._page[0].position == position else None
+            if self._is_last_page:
+                return None
+            after = max(self._last, position - 1)
+            page = await ask(after)
+            self._is_last_page = len(page) < _PAGE_ROWS
+            self._page = deque(page)
+            self._last = page[-1].position if page else after
 
 
 class Memory:
@@ -179,44 +241,22 @@ class Memory:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._recalls: OrderedDict[int, _Recall] = OrderedDict()
+        objects, job = journal.ledger.objects, journal.job
+        self._entries = _Recalls[ObjectEntry](
+            lambda sequence, after: objects.of_pack(job, sequence, after=after, limit=_PAGE_ROWS)
+        )
+        # Of the first job all that follow it know: it is asked for when `load` has found which that is.
+        self._made = _Recalls[MadeVersion](
+            lambda sequence, after: objects.made_versions(
+                journal.first_job, sequence, after=after, limit=_PAGE_ROWS
+            )
+        )
 
     async def recall(self, spot: Spot) -> ObjectEntry | None:
         """What is recorded of an entry."""
-        journal = self._journal
-        if journal.is_fresh:
-            return None
-        sequence, position = spot
-        recall = self._recalls.get(sequence)
-        if recall is None:
-            recall = self._recalls[sequence] = _Recall(journal.ledger.objects, journal.job, sequence)
-            if len(self._recalls) > _PACKS_OPEN:
-                self._recalls.popitem(last=False)
-        self._recalls.move_to_end(sequence)
-        return await recall.entry(position)
+        return None if self._journal.is_fresh else await self._entries.row(spot)
 
-
-class _Recall:
-    """What is recorded of the entries of one pack, page by page."""
-
-    def __init__(self, objects: Objects, job: int, sequence: int) -> None:
-        self._objects = objects
-        self._job = job
-        self._sequence = sequence
-        self._page: deque[ObjectEntry] = deque()
-        self._last = -1
-        self._is_last_page = False
-
-    async def entry(self, position: int) -> ObjectEntry | None:
-        while True:
-            while self._page and self._page[0].position < position:
-                self._page.popleft()
-            if self._page:
-                return self._page[0] if self._page[0].position == position else None
-            if self._is_last_page:
-                return None
-            after = max(self._last, position - 1)
-            page = await self._objects.of_pack(self._job, self._sequence, after=after, limit=_PAGE_ROWS)
-            self._is_last_page = len(page) < _PAGE_ROWS
-            self._page = deque(page)
-            self._last = page[-1].position if page else after
+    async def made(self, spot: Spot) -> MadeVersion | None:
+        """What a version became in this import, or in one of the same device before it was sealed anew."""
+        knows = self._journal.knows_versions
+        return await self._made.row(spot) if knows else None

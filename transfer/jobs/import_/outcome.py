@@ -109,26 +109,36 @@ class Outcome:
             superseded=self.superseded,
         )
 
-    async def succeeded(self, subject: Subject, etag: str) -> None:
+    async def succeeded(self, subject: Subject, etag: str, *, version_id: str = "") -> None:
         """An object was sent, and the store's answer agrees with what was read.
+
+        Args:
+            subject: the entry.
+            etag: of the object.
+            version_id: of what it became, where it is one of several versions of its key.
 
         Raises:
             TransferError: the ledger or the report cannot be written.
         """
+        await self._record_version(subject, version_id)
         await self._record(subject, ObjectState.DONE, etag=etag)
         self._count(subject)
 
-    async def was_there(self, subject: Subject, etag: str, recorded: ObjectEntry | None) -> None:
+    async def was_there(
+        self, subject: Subject, etag: str, recorded: ObjectEntry | None, *, version_id: str = ""
+    ) -> None:
         """An object need not be sent: it is in the bucket.
 
         Args:
             subject: the entry.
             etag: of the object.
             recorded: what the ledger has of it, where it knows.
+            version_id: of the version that it is, where the ledger does not know that.
 
         Raises:
             TransferError: as `succeeded`.
         """
+        await self._record_version(subject, version_id)
         if recorded is None or recorded.etag != etag:
             await self._record(subject, ObjectState.DONE, etag=etag)
         self.already += 1
@@ -142,12 +152,17 @@ class Outcome:
             self.rows.success(self.bucket, subject.key, subject.size_bytes, subject.blake3)
         self._tell(subject.key)
 
-    async def marked(self, subject: Subject) -> None:
-        """A delete marker is in the bucket.
+    async def marked(self, subject: Subject, version_id: str) -> None:
+        """A delete marker is in the bucket: the store told of it, or it was listed.
+
+        Args:
+            subject: the entry.
+            version_id: of the marker; empty where the ledger knows it.
 
         Raises:
             TransferError: as `succeeded`.
         """
+        await self._record_version(subject, version_id)
         await self._record(subject, ObjectState.DONE)
         self.delete_markers += 1
         self._tell(subject.key)
@@ -203,6 +218,10 @@ class Outcome:
         """An upload in parts was not completed, and may still be at the store."""
         if len(self.uploads_left) < MAX_LISTED:
             self.uploads_left.append(f"{key}: {reason}")
+
+    async def _record_version(self, subject: Subject, version_id: str) -> None:
+        if version_id:
+            await self.journal.version_made(subject.spot, subject.key, version_id, blake3=subject.blake3)
 
     async def _record(self, subject: Subject, state: ObjectState, *, etag: str = "", error: str = "") -> None:
         await self.journal.record(

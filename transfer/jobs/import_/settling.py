@@ -32,7 +32,9 @@ class Settlement:
             case Verdict.DONE:
                 if judgement.recorded is not None:  # an earlier attempt read it
                     self._outcome.bytes_verified += sending.record.size_bytes
-                await self._outcome.was_there(_subject(sending), judgement.etag, judgement.recorded)
+                await self._outcome.was_there(
+                    _subject(sending), judgement.etag, judgement.recorded, version_id=judgement.version_id
+                )
                 self._settle(sending, etag=judgement.etag)
             case Verdict.SKIP:
                 await self._outcome.skip(_subject(sending), judgement.reason)
@@ -45,7 +47,8 @@ class Settlement:
         """A file was sent."""
         facts = sending.record.object
         self._outcome.tags_omitted += facts is not None and facts.tags_omitted
-        await self._outcome.succeeded(_subject(sending), result.etag)
+        made = (result.version_id or "") if sending.version is not None else ""
+        await self._outcome.succeeded(_subject(sending), result.etag, version_id=made)
         self._settle(sending, etag=result.etag)
 
     async def fell(self, sending: Sending, reason: str, *, integrity: bool = False) -> None:

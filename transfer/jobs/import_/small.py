@@ -20,6 +20,10 @@ from transfer.jobs.import_.turns import Turn, Turns
 from transfer.jobs.import_.upload import sums_of
 from transfer.stores.contract import PutResult, Store
 
+_NO_MARKER = (
+    "the store's answer tells of no delete marker that it made; "
+    "some stores make none of a key that is not there"
+)
 _RACES = 3  # that are lost to other writers, one after the other
 
 
@@ -176,7 +180,7 @@ class SmallSender:
                 task.add_done_callback(lambda _: turn.end())
                 task.add_done_callback(lambda _: self._requests.release())
             case Verdict.DONE:
-                await self._outcome.marked(subject)
+                await self._outcome.marked(subject, step.judgement.version_id)
             case Verdict.SKIP:
                 await self._outcome.skip(subject, step.judgement.reason)
             case _:
@@ -185,9 +189,12 @@ class SmallSender:
     async def _delete(self, subject: Subject, turn: Turn) -> None:
         try:
             await turn.wait()
-            await self._health.watch(self._store.delete(subject.key))
+            marker = await self._health.watch(self._store.delete(subject.key))
         except TransferError as error:
             turn.hold_back(str(error))
             await self._outcome.fell(subject, str(error))
+            return
+        if marker is None:  # newer versions go all the same: rather a marker is missing than their content
+            await self._outcome.fell(subject, _NO_MARKER)
         else:
-            await self._outcome.marked(subject)
+            await self._outcome.marked(subject, marker)

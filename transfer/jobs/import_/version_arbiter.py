@@ -12,6 +12,9 @@ An attempt that goes on with an earlier one always goes by `alignment`: what it 
 
 Two versions are the same when the ledger says that this one became that one (size and ETag); by the store's
 checksum; and where it has none, by reading it back.
+
+Where the ledger knows all that the bucket has of a key as made of this device's versions, by their ids, the
+listing's order is not asked: stores that tell times to the second may tell versions and markers in any order.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from transfer.jobs.import_.health import EndpointHealth
 from transfer.jobs.import_.histories import Version
 from transfer.jobs.import_.journal import Journal, Memory
 from transfer.jobs.import_.options import IfExists
-from transfer.ledger.values import ObjectEntry, ObjectState
+from transfer.ledger.values import MadeVersion, ObjectEntry, ObjectState
 from transfer.stores.contract import Checksums, ListedVersion, Store
 
 _TOO_LATE = "the bucket has a newer version of it already, and a version cannot be put under another"
@@ -99,7 +102,7 @@ class VersionArbiter:
         return self._judgements[index]
 
     async def _decide(self, key: str, ours: Sequence[Version]) -> list[Judgement]:
-        recorded = await self._recorded(key, ours)
+        recorded, made = await self._known(key, ours)
         is_fresh = self._journal.is_fresh
         there = await self._existing.of(key)
         if there is None:
@@ -108,13 +111,17 @@ class VersionArbiter:
             return [SEND] * len(ours)
         if is_fresh and self._policy is not IfExists.SAME:
             return self._left(there[-1], ours)
-        return await self._continue(there, ours, recorded)
+        listed = {one.version_id: one for one in there}
+        if listed.keys() <= {one.version_id for one in made.values()}:
+            return _by_ids(listed, ours, recorded, made)
+        return await self._continue(there, ours, recorded, made)
 
     async def _continue(
         self,
         there: Sequence[ListedVersion],
         ours: Sequence[Version],
         recorded: dict[Spot, ObjectEntry],
+        made: dict[Spot, MadeVersion],
     ) -> list[Judgement]:
         """What is there counts, as far as it is ours."""
         comparison = _Comparison(self._store, self._health, recorded)
@@ -126,17 +133,25 @@ class VersionArbiter:
         if aligned is None:
             return self._left(there[-1], ours, "another")
         pairs = zip(aligned.found, ours, strict=False)
-        judged = [_judged(found, recorded.get(version.spot)) for found, version in pairs]
+        judged = [
+            _judged(found, recorded.get(version.spot), made.get(version.spot)) for found, version in pairs
+        ]
         return judged + [SEND] * (len(ours) - len(judged))
 
-    async def _recorded(self, key: str, ours: Sequence[Version]) -> dict[Spot, ObjectEntry]:
-        """What the ledger has of them as done."""
-        found: dict[Spot, ObjectEntry] = {}
+    async def _known(
+        self, key: str, ours: Sequence[Version]
+    ) -> tuple[dict[Spot, ObjectEntry], dict[Spot, MadeVersion]]:
+        """What the ledger has of them: as done in this job, and as made in any job of the device."""
+        recorded: dict[Spot, ObjectEntry] = {}
+        made: dict[Spot, MadeVersion] = {}
         for version in sorted(ours, key=lambda version: version.spot):
             entry = await self._memory.recall(version.spot)
             if entry is not None and entry.state is ObjectState.DONE and entry.key == key:
-                found[version.spot] = entry
-        return found
+                recorded[version.spot] = entry
+            became = await self._memory.made(version.spot)
+            if became is not None and (became.key, became.blake3) == (key, version.blake3):
+                made[version.spot] = became
+        return recorded, made
 
     def _by_memory(self, ours: Sequence[Version], recorded: dict[Spot, ObjectEntry]) -> list[Judgement]:
         """Where nobody lets us look, the ledger's word is all there is."""
@@ -153,7 +168,26 @@ class VersionArbiter:
         return [leave(self._policy, newest, which)] * len(ours)
 
 
-def _judged(found: ListedVersion | None, recorded: ObjectEntry | None) -> Judgement:
+def _by_ids(
+    listed: dict[str, ListedVersion],
+    ours: Sequence[Version],
+    recorded: dict[Spot, ObjectEntry],
+    made: dict[Spot, MadeVersion],
+) -> list[Judgement]:
+    """Where all that is listed is ours, by the ids that the store gave."""
+    found = [
+        listed.get(became.version_id) if (became := made.get(version.spot)) is not None else None
+        for version in ours
+    ]
+    newest = max(place for place, one in enumerate(found) if one is not None)
+    judged = [
+        _judged(one, recorded.get(version.spot), made.get(version.spot))
+        for one, version in zip(found[: newest + 1], ours, strict=False)
+    ]
+    return judged + [SEND] * (len(ours) - len(judged))
+
+
+def _judged(found: ListedVersion | None, recorded: ObjectEntry | None, made: MadeVersion | None) -> Judgement:
     """A version that the bucket's newest one is, or comes behind.
 
     One that was written, and that the bucket has no more (a rule of its own may have removed it), cannot be
@@ -162,9 +196,15 @@ def _judged(found: ListedVersion | None, recorded: ObjectEntry | None) -> Judgem
     if found is None:
         if recorded is not None:
             return Judgement(Verdict.DONE, recorded.etag, recorded=recorded)
-        return Judgement(Verdict.REFUSE, reason=_TOO_LATE)
+        return Judgement(Verdict.DONE if made else Verdict.REFUSE, reason="" if made else _TOO_LATE)
     is_known = recorded is not None and recorded.etag == found.etag
-    return Judgement(Verdict.DONE, found.etag, recorded=recorded if is_known else None)
+    is_made = made is not None and made.version_id == found.version_id
+    return Judgement(
+        Verdict.DONE,
+        found.etag,
+        recorded=recorded if is_known else None,
+        version_id="" if is_made else found.version_id,
+    )
 
 
 class _Comparison:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from transfer.core.ordinals import may_go_on
 from transfer.device.custody import read_log
 from transfer.device.layout import CUSTODY_NAME
 from transfer.errors import IntegrityError, UsageError
@@ -37,6 +38,7 @@ def arrivals_of(roots: Sequence[str], options: RestoreOptions, outcome: Outcome)
     _refuse_strangers(arrivals)
     outcome.devices = [_restored(arrival, options.heads, outcome) for arrival in arrivals]
     outcome.missing_devices = _missing(arrivals)
+    outcome.later_devices = may_go_on(outcome.missing_devices, (device.ordinal for device in outcome.devices))
     return arrivals
 
 

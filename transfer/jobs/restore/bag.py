@@ -42,12 +42,12 @@ class BagTotals:
 
     Attributes:
         files, bytes: of the payload.
-        encoded: files whose path a manifest spells otherwise, which not all readers of bags undo.
+        misread: files that not all readers of bags find by the manifest, as `bagit.is_misread` says.
     """
 
     files: int = 0
     bytes: int = 0
-    encoded: int = 0
+    misread: int = 0
 
 
 class BagFiles:
@@ -127,7 +127,7 @@ class BagFiles:
                     tag.write(bagit.manifest_line(file.path, file.digests[algorithm]))
                 totals.files += 1
                 totals.bytes += file.size_bytes
-                totals.encoded += bagit.is_encoded(file.path)
+                totals.misread += bagit.is_misread(file.path)
             for tag in tags.values():
                 tag.finish()
         return {names[algorithm]: tag.digests for algorithm, tag in tags.items()}

@@ -91,7 +91,7 @@ class Bagging:
         today = date.today()  # noqa: DTZ011 - the day where the bag is made
         totals = self._files.finish(self._payload_files(outcome), fields, today)
         outcome.bagged_files, outcome.bagged_bytes = totals.files, totals.bytes
-        outcome.bag_encoded = totals.encoded
+        outcome.bag_misread = totals.misread
 
     def _refuse_strangers(self, root: int, directory: str) -> None:
         own = {_PAYLOAD.decode(), *self._files.names}

@@ -25,15 +25,21 @@ class Choice:
         self._unmet = set(self._names)
         self._ranges = sorted(self._wanted_ranges())
 
-    def has(self, path: bytes, size_bytes: int | None = None) -> bool:
-        """Whether an entry is wanted; a folder also where the filter would only go into it."""
+    def has(self, path: bytes, size_bytes: int | None = None, *, is_object: bool = False) -> bool:
+        """Whether an entry is wanted; a folder also where the filter would only go into it.
+
+        Args:
+            path: of the entry.
+            size_bytes: of a file or object.
+            is_object: the path is a key, which may end in "/" and is no folder; as where there is a size.
+        """
         if self.takes_all:
             return True
         if self._names and not self._is_named(path):
             return False
         if self._rules.is_empty:
             return True
-        if path.endswith(b"/"):
+        if path.endswith(b"/") and size_bytes is None and not is_object:
             return self._rules.may_descend(path)
         return self._rules.accepts_file(path, size_bytes)
 

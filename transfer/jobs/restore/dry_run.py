@@ -37,6 +37,7 @@ class Measured(Struct):
         refused: the first MAX_LISTED of `refusals`.
         findings: what is wrong with the devices, as text.
         missing_devices: ordinals of the job that are known of, and were not given.
+        later_devices: there may be others behind the last of these.
     """
 
     entries: int = 0
@@ -47,6 +48,7 @@ class Measured(Struct):
     refused: list[Unrestored] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     missing_devices: list[int] = field(default_factory=list)
+    later_devices: bool = False
 
     def refuse(self, path: str, error: str) -> None:
         """An entry, as display text, that could not be restored."""
@@ -77,10 +79,11 @@ def measure(roots: Sequence[str], directory: str, options: RestoreOptions) -> Me
         stack.callback(tree.close)
         for path, record in merge_runs([unit.records() for unit in units]):
             size = record.size_bytes if isinstance(record, File | Hardlink) else None
-            if choice.has(path, size) and _is_newest(path, record, places):
+            is_object = places.has_keys and isinstance(record, Failed | Skipped)
+            if choice.has(path, size, is_object=is_object) and _is_newest(path, record, places):
                 _one(measured, tree, places.of(path, record), record, options.if_exists)
     measured.findings = [str(finding) for finding in outcome.findings]
-    measured.missing_devices = outcome.missing_devices
+    measured.missing_devices, measured.later_devices = outcome.missing_devices, outcome.later_devices
     return measured
 
 

@@ -118,9 +118,13 @@ def write_names(
 
 
 def _name_line(path: bytes, place: bytes) -> bytes:
+    return msgspec.json.encode(_spelled("path", place) | _spelled("name", path)) + b"\n"
+
+
+def _spelled(field: str, path: bytes) -> dict[str, str]:
+    """A path under a name that says whether it is text; some targets fold case and take any bytes."""
     text, encoded = to_text(path)
-    spelled = {"name": text} if text else {"name_base64": encoded}
-    return msgspec.json.encode({"path": place.decode(errors="replace"), **spelled}) + b"\n"
+    return {field: text} if text else {f"{field}_base64": encoded}
 
 
 def _opened(directory: int, name: bytes) -> BinaryIO | None:

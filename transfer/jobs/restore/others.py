@@ -16,12 +16,13 @@ from transfer.core.merge import SpottedRecord
 from transfer.core.records import Directory, Failed, File, Hardlink, Skipped, Symlink
 from transfer.jobs.import_.entries import missing_reason
 from transfer.jobs.import_.links import LinkStates, text_path
+from transfer.jobs.restore.copied_links import CHANGED, is_refused, write_copy
 from transfer.jobs.restore.folders import Folders
 from transfer.jobs.restore.judging import Verdict, judge, judge_symlink, refusal
 from transfer.jobs.restore.metadata import set_link_metadata, set_metadata
 from transfer.jobs.restore.options import RestoreOptions
 from transfer.jobs.restore.outcome import Outcome
-from transfer.jobs.restore.partial import place
+from transfer.jobs.restore.partial import Partial, place
 from transfer.jobs.restore.places import Places
 from transfer.jobs.restore.tree import (
     ObstacleError,
@@ -141,14 +142,23 @@ class OtherWriter:
         source = self._originals.folder(origin_folder)
         file = look_at(origin_name, source)
         if file is None or not stat.S_ISREG(file.st_mode) or file.st_size != record.size_bytes:
-            raise ObstacleError("hard link: its file was changed in the directory meanwhile")
+            raise ObstacleError(CHANGED)
         if there is not None and os.path.samestat(file, there):
             self._outcome.was_there(path, 0)
             return
         aside = self._names.new()
-        os.link(origin_name, aside, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
-        self._name(aside, name, target)
-        self._outcome.wrote(path, 0)
+        try:
+            os.link(origin_name, aside, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        except OSError as error:
+            if not is_refused(error):
+                raise
+            new, owner = Partial(target, aside), self._options.sets_owner
+            problems = write_copy(source, origin_name, new, record, state.blake3, name, owner=owner)
+            self._outcome.note(path, problems)
+            self._outcome.wrote(path, record.size_bytes)
+        else:
+            self._name(aside, name, target)
+            self._outcome.wrote(path, 0)
 
     def _symlink(self, path: bytes, record: Symlink) -> None:
         folder, name = split(path)

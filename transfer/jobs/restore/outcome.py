@@ -66,8 +66,9 @@ class Outcome:
         findings: what is wrong with the devices, the first MAX_LISTED.
         devices: that took part, oldest first.
         bagged_files, bagged_bytes: payload of the bag, where one was made.
-        bag_encoded: payload files whose path a manifest spells otherwise, which not all readers of bags undo.
+        bag_misread: payload files that not all readers of bags find by the manifest.
         missing_devices: ordinals of the job that are known of, and were not given.
+        later_devices: there may be others behind the last of these.
     """
 
     def __init__(self, observe: Callable[[Progress], None]) -> None:
@@ -78,9 +79,10 @@ class Outcome:
         self.failures: list[Unrestored] = []
         self.notes: list[Unrestored] = []
         self.findings: list[Finding] = []
-        self.bagged_files = self.bagged_bytes = self.bag_encoded = 0
+        self.bagged_files = self.bagged_bytes = self.bag_misread = 0
         self.devices: list[Restored] = []
         self.missing_devices: list[int] = []
+        self.later_devices = False
         self._observe = observe
         self._lock = threading.Lock()
         self._untold = 0

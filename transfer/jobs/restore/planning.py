@@ -132,7 +132,8 @@ class Planner:
                 self._without_content(record)
             case Failed() | Skipped():
                 path = record.path_bytes
-                if self._choice.has(path) and not self._loose.has(path):
+                is_wanted = self._choice.has(path, is_object=self._places.has_keys)
+                if is_wanted and not self._loose.has(path):
                     self._spool.put(record)
             case _:  # removed and delete-marker say something of others
                 pass
@@ -163,7 +164,7 @@ class Planner:
             else:
                 self._count(record, target)
         if self._links.notes(path, record):
-            self._links.meet_file(path, record, self._settled(path, target))
+            self._links.meet_file(path, record, self._settled(record, target))
 
     def _begin(self, record: Begin, work: GroupWork) -> None:
         """A large file begins. Should it be given up, nothing is told of this attempt."""
@@ -177,7 +178,7 @@ class Planner:
         """A large file's last record, the only one with all that hard links may ask for."""
         path = record.path_bytes
         if self._has_begun:
-            state = self._settled(path, self._large)
+            state = self._settled(record, self._large)
             if self._large is not None:
                 self._list(path, record, self._large)
                 if self._large.verdict is not Verdict.WRITE:
@@ -225,14 +226,15 @@ class Planner:
         elif target.verdict is Verdict.DONE:
             self._outcome.was_there(target.path, record.size_bytes)
 
-    def _settled(self, origin: bytes, target: Target | None) -> LinkState:
+    def _settled(self, record: File, target: Target | None) -> LinkState:
         """What hard links to a file have to know."""
         if target is None:
             return LinkState(problem=UNWANTED)
         if target.verdict in (Verdict.SKIP, Verdict.REFUSE):
             return LinkState(problem=LEFT)
         stand_in = self._stand_in
-        return LinkState(stand_in=path_text(stand_in) if stand_in != origin else "")
+        stands_in = stand_in != record.path_bytes
+        return LinkState(stand_in=path_text(stand_in) if stands_in else "", blake3=record.blake3)
 
     def _place(self, origin: bytes, record: File | Begin) -> bytes | None:
         """Where a file of the unit at hand goes; `_stand_in` is then the entry that it is restored as."""
