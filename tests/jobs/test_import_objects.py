@@ -204,6 +204,13 @@ async def test_files_that_were_objects_become_them_again(tmp_path: Path) -> None
     assert "file-permissions" in (await told(store, "p/added later")).user
 
 
+async def test_a_list_that_nobody_asked_for_is_pointed_out(tmp_path: Path) -> None:
+    device = await copied(tmp_path, restored(tmp_path / "source", *LISTED))
+    done = await import_to_memory(device, OPTIONS)
+    assert any("with --objects its files become the objects" in note for note in done.outcome.notes)
+    assert OBJECTS_NAME in done.objects
+
+
 async def test_a_long_list_is_read_from_its_chunks(tmp_path: Path) -> None:
     many = [(f"f{n:04}", f"key {n}", b"x", {"user": {"n": str(n) * 40}}) for n in range(600)]
     source = restored(tmp_path / "source", *many)

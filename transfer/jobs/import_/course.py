@@ -23,7 +23,7 @@ from transfer.jobs.import_.health import EndpointHealth, StoreLostError
 from transfer.jobs.import_.histories import Histories
 from transfer.jobs.import_.journal import Journal
 from transfer.jobs.import_.links import LinkStates
-from transfer.jobs.import_.listed_objects import load
+from transfer.jobs.import_.listed_objects import forgotten, load
 from transfer.jobs.import_.options import ImportOptions
 from transfer.jobs.import_.others import OtherSender
 from transfer.jobs.import_.outcome import Outcome
@@ -82,6 +82,8 @@ class Course:
         with PathTable() as table, PathTable() as listed:
             if self._options.object_file:
                 self._targets = Targets(self._options, await load(self._arrival, self._options, listed))
+            else:
+                self._outcome.notes += await asyncio.to_thread(forgotten, self._arrival)
             links = LinkStates(table, several_runs=len(self._manifest.runs) > 1)
             await asyncio.to_thread(links.find_stand_ins, self._manifest, self._options.filter)
             try:

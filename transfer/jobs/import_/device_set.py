@@ -39,7 +39,8 @@ def told(job: str, devices: DeviceSet) -> str:
     """The devices of a job in a line; empty where there is nothing to tell."""
     if not devices.missing:
         if devices.is_listed and len(devices.seen) > 1:
-            return f"all {len(devices.seen):,} devices of job {job} have been here"
+            were = "have been at this destination, for this bucket or another"
+            return f"all {len(devices.seen):,} devices of job {job} {were}"
         return ""
     known = len(devices.seen) + len(devices.missing)
     of_all = f"of the {known:,} devices" if devices.is_listed else "of the devices"

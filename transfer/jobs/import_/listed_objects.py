@@ -88,6 +88,14 @@ async def load(arrival: Arrival, options: ImportOptions, table: PathTable) -> Li
     return listed
 
 
+def forgotten(arrival: Arrival) -> list[str]:
+    """A note where the device has a list that nobody asked to go by."""
+    if any(header.keys for header in arrival.manifest.headers) or _find(arrival) is None:
+        return []
+    note = f"the device has {OBJECTS_NAME}: with --objects its files become the objects that they were"
+    return [f"{note}, with their keys, headers and tags"]
+
+
 def _find(arrival: Arrival) -> tuple[File, int] | None:
     """The newest record of the list, and its segment."""
     for path, record, (sequence, _) in merged(arrival.manifest, LIST_PATH[:-1]):
