@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
-# A busy machine is slow now and then; what must not hang has a timeout of its own.
-settings.register_profile("patient", deadline=None)
+# A busy machine is slow now and then; what must not hang has a timeout of its own. With EXAMPLES=1000 in the
+# environment, laws that state no number of their own are tried on as many examples.
+settings.register_profile("patient", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
 settings.load_profile("patient")
 
 

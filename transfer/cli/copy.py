@@ -84,11 +84,12 @@ def copy(
     """Copy a folder to a device; the same command goes on where it stopped."""
     from transfer.device.allocation import keep_large_blocks
     from transfer.device.garbage import collecting_rarely
-    from transfer.jobs.copy.process import first_worker
+    from transfer.jobs.workers.process import first_worker
 
     check_who(who)
     keep_large_blocks()
-    with nullcontext() if dry_run else first_worker() as worker:  # which loads its modules beside ours
+    # It loads its modules beside ours.
+    with nullcontext() if dry_run else first_worker("transfer.jobs.copy.worker") as worker:
         import asyncio
 
         from transfer.jobs.copy.job import copy as run

@@ -134,7 +134,7 @@ def export(
     from transfer.core.s3_uri import parse_s3_uri
     from transfer.device.allocation import keep_large_blocks
     from transfer.device.garbage import collecting_rarely
-    from transfer.jobs.copy.process import first_worker
+    from transfer.jobs.workers.process import first_worker
 
     check_who(who)
     address = parse_s3_uri(bucket)

@@ -9,12 +9,12 @@ import signal
 import pytest
 
 from transfer.errors import AccessError, TransferError
-from transfer.jobs.copy.slots import WorkerSlots
 from transfer.jobs.export.pool import FetchPool
 from transfer.jobs.export.trouble import raised, told
 from transfer.jobs.export.wanted import Wanted
 from transfer.jobs.export.work import BucketAddress, Fetch, FetchOptions, ObjectBatch, Task
 from transfer.jobs.export.worker import BatchWork
+from transfer.jobs.workers.slots import WorkerSlots
 
 OPTIONS = FetchOptions(
     address=BucketAddress("bucket", "http://127.0.0.1:1", no_sign_request=True, region="us-east-1"),

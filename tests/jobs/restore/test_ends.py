@@ -15,7 +15,7 @@ from tests.jobs.restore.restoring import failures, made_device, restore, symlink
 from tests.simulators.disks import tmpfs, vfat_image
 from tests.simulators.kills import RENAME, files_exist, killed_at, run_and_kill
 from tests.simulators.trees import large_file, small_files
-from transfer.jobs.copy.process import WorkerProcess
+from transfer.jobs.workers.process import WorkerProcess
 
 MIB = 1 << 20
 PWRITEV = ("pwritev", "pwritev2")

@@ -17,7 +17,6 @@ from transfer.errors import UsageError
 from transfer.jobs.copy.links import FirstName, LinkTable
 from transfer.jobs.copy.options import CopyOptions
 from transfer.jobs.copy.plan import Plan, PlanRules
-from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.copy.side import FolderSide, small_limit, source_error
 from transfer.jobs.copy.walk import Walk, WalkOptions
 from transfer.jobs.copy.work import Batch, LargeFile, PutProblem, first_path, last_path
@@ -27,6 +26,7 @@ from transfer.jobs.filling.result import FillResult
 from transfer.jobs.filling.source import SourceSide
 from transfer.jobs.filling.start import Start
 from transfer.jobs.filling.work import Counts, Work
+from transfer.jobs.workers.process import WorkerProcess
 
 _END = None
 

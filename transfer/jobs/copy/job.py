@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from transfer.jobs.copy.folder import FolderSource
 from transfer.jobs.copy.options import CopyOptions
-from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.filling.job import fill
 from transfer.jobs.filling.result import Announcer, FillResult, Observer
+from transfer.jobs.workers.process import WorkerProcess
 
 
 async def copy(

@@ -8,7 +8,6 @@ could not be read is read by itself.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import Any
 
 from awscrt.checksums import crc32c, crc64nvme
@@ -16,29 +15,22 @@ from blake3 import blake3
 
 from transfer.core.paths import to_text
 from transfer.core.records import (
-    B,
     Directory,
     Failed,
     File,
     Hardlink,
-    Metadata,
-    Record,
     Removed,
     Skipped,
     Symlink,
 )
 from transfer.core.stream_rules import path_fields
-from transfer.device.open_pack import Piece
 from transfer.formats.frames import FrameCompressor
-from transfer.formats.segment import encode_line
 from transfer.formats.tar import (
-    BLOCK_BYTES,
     FOLDER,
     HARD_LINK,
     REGULAR,
     SYMBOLIC_LINK,
     member_header,
-    padding_bytes,
 )
 from transfer.jobs.copy import reading
 from transfer.jobs.copy.beneath import Beneath
@@ -55,22 +47,8 @@ from transfer.jobs.copy.work import (
     ReadLink,
     Stat,
 )
+from transfer.jobs.filling.framing import Framing
 from transfer.jobs.filling.outcome import CHANGED, XATTRS_OMITTED, Outcome, Problem
-
-_ZEROS = bytes(BLOCK_BYTES)
-
-
-@dataclass
-class _FrameInWork:
-    """Members and records collected for the next frame."""
-
-    parts: list[bytes] = field(default_factory=list)
-    size_bytes: int = 0
-    lines: list[bytes] = field(default_factory=list)
-    first_path: bytes = b""
-    last_path: bytes = b""
-    entries: int = 0
-    file_bytes: int = 0
 
 
 class Packer:
@@ -79,8 +57,7 @@ class Packer:
     def __init__(self, options: PackingOptions) -> None:
         self._options = options
         self._folders = Beneath(options.source, follow_links=options.follow_links)
-        self._compressor = FrameCompressor(options.level)
-        self._frame = _FrameInWork()
+        self._framing = Framing(FrameCompressor(options.level), options.chunk_size_bytes)
 
     def close(self) -> None:
         """Close the folders."""
@@ -88,14 +65,15 @@ class Packer:
 
     def pack(self, batch: Batch) -> Outcome:
         """The frames and records of a batch."""
-        self._outcome = Outcome(pieces=[])
+        self._framing.pieces = []
+        self._outcome = Outcome(pieces=self._framing.pieces)
         self._unread: set[bytes] = set()
         for folder, order in batch.all():
             try:
                 self._carry_out(folder, order)
             except OSError as error:
                 self._fail(folder + order.name, order, error)
-        self._cut()
+        self._framing.cut()
         return self._outcome
 
     def _carry_out(self, folder: bytes, order: Order) -> None:
@@ -112,12 +90,14 @@ class Packer:
             case PutHardlink():
                 self._hardlink(path, order)
             case PutRemoved():
-                self._record(path, Removed(**path_fields(path)))
+                self._framing.record(path, Removed(**path_fields(path)))
             case PutProblem(skipped=True):
-                self._record(path, Skipped(reason=order.reason, **path_fields(path)))
+                self._framing.record(path, Skipped(reason=order.reason, **path_fields(path)))
                 self._outcome.problems.append(Problem(path, "skipped", order.reason))
             case PutProblem():
-                self._record(path, Failed(reason=order.reason, detail=order.detail, **path_fields(path)))
+                self._framing.record(
+                    path, Failed(reason=order.reason, detail=order.detail, **path_fields(path))
+                )
                 self._outcome.problems.append(Problem(path, "failed", order.reason, order.detail))
 
     def _file(self, folder: int, path: bytes, order: ReadFile) -> None:
@@ -138,7 +118,7 @@ class Packer:
         mtime_ns = reading.mtime_of(status)
         owner = _owner((status.st_mode & 0o7777, mtime_ns, status.st_uid, status.st_gid))
         header = member_header(path, REGULAR, len(data), mtime_ns, owner, b"", content.xattrs)
-        self._make_room(len(header) + len(data))
+        self._framing.make_room(len(header) + len(data))
         text, encoded = to_text(path)
         several = status.st_nlink > 1
         record = File(
@@ -156,13 +136,13 @@ class Packer:
             blake3=digest,
             crc64nvme=f"{crc64nvme(data):016x}",
             crc32c=f"{crc32c(data):08x}",
-            offset=self._frame.size_bytes + len(header),
+            offset=self._framing.size_bytes + len(header),
             inode=status.st_ino if several else None,
             volume=status.st_dev if several else None,
             sparse=status.st_blocks * 512 < len(data) and status.st_blocks * 512 + 4096 < len(data),
             changed=content.changed,
         )
-        self._member(path, record, header, data)
+        self._framing.member(path, record, header, data)
 
     def _tell(self, path: bytes, order: ReadFile, content: reading.Content) -> None:
         self._outcome.files += 1
@@ -177,7 +157,7 @@ class Packer:
         """It does not fit into a batch any more: left to another pass, which knows it as a large file."""
         detail = "it outgrew a batch while being read"
         if order.known_reason != "changed":
-            self._record(path, Failed(reason="changed", detail=detail, **path_fields(path)))
+            self._framing.record(path, Failed(reason="changed", detail=detail, **path_fields(path)))
         self._outcome.problems.append(Problem(path, "again", "changed", detail))
         self._unread.add(path)
 
@@ -185,7 +165,9 @@ class Packer:
         xattrs, omitted = self._xattrs_at(folder, order.name.rstrip(b"/"), self._options.follow_links)
         record = Directory(**path_fields(path), **_metadata(order.status, xattrs, omitted))
         owner = _owner(order.status)
-        self._member(path, record, member_header(path, FOLDER, 0, record.mtime_ns, owner, b"", xattrs))
+        self._framing.member(
+            path, record, member_header(path, FOLDER, 0, record.mtime_ns, owner, b"", xattrs)
+        )
         if omitted:
             self._omitted(path)
 
@@ -195,7 +177,7 @@ class Packer:
         metadata = _metadata(order.status, xattrs, omitted)
         record = Symlink(**path_fields(path), **path_fields(target, "target"), **metadata)
         owner = _owner(order.status)
-        self._member(
+        self._framing.member(
             path, record, member_header(path, SYMBOLIC_LINK, 0, record.mtime_ns, owner, target, xattrs)
         )
         if omitted:
@@ -218,7 +200,9 @@ class Packer:
             volume=order.volume,
         )
         owner = _owner(order.status)
-        self._member(path, record, member_header(path, HARD_LINK, 0, record.mtime_ns, owner, order.target))
+        self._framing.member(
+            path, record, member_header(path, HARD_LINK, 0, record.mtime_ns, owner, order.target)
+        )
         self._outcome.files += 1
         self._outcome.link_targets.append(order.target)
 
@@ -229,51 +213,8 @@ class Packer:
         reason, detail = failure_reason(error), error.strerror or str(error)
         self._unread.add(path)
         if not (isinstance(order, ReadFile) and order.known_reason == reason):
-            self._record(path, Failed(reason=reason, detail=detail, **path_fields(path)))
+            self._framing.record(path, Failed(reason=reason, detail=detail, **path_fields(path)))
         self._outcome.problems.append(Problem(path, "failed", reason, detail))
-
-    def _make_room(self, size: int) -> None:
-        """Cut the frame before a member would take it beyond one chunk of content."""
-        if self._frame.size_bytes and self._frame.size_bytes + size > self._options.chunk_size_bytes:
-            self._cut()
-
-    def _member(self, path: bytes, record: Metadata, header: bytes, data: bytes = b"") -> None:
-        if not data:
-            self._make_room(len(header))
-        frame = self._frame
-        padding = padding_bytes(len(data))
-        frame.parts += (header, data, _ZEROS[:padding]) if padding else (header, data)
-        frame.size_bytes += len(header) + len(data) + padding
-        frame.entries += 1
-        frame.file_bytes += len(data)
-        self._record(path, record)
-
-    def _record(self, path: bytes, record: Record) -> None:
-        frame = self._frame
-        frame.lines.append(encode_line(record))
-        frame.first_path = frame.first_path or path
-        frame.last_path = path
-
-    def _cut(self) -> None:
-        """Finish the frame at hand."""
-        frame, self._frame = self._frame, _FrameInWork()
-        if not frame.lines:
-            return
-        stored = self._compressor.compress(b"".join(frame.parts)) if frame.size_bytes else b""
-        self._outcome.pieces.append(
-            Piece(
-                frame_kind=B if frame.size_bytes else "",
-                content_bytes=frame.size_bytes,
-                stored=memoryview(stored),
-                lines=b"".join(frame.lines),
-                records=len(frame.lines),
-                first_path=frame.first_path,
-                last_path=frame.last_path,
-                entries=frame.entries,
-                file_bytes=frame.file_bytes,
-                ends_member=bool(frame.size_bytes),
-            )
-        )
 
 
 def _owner(status: Stat) -> tuple[int, int, int, str, str]:

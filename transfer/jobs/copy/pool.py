@@ -17,10 +17,12 @@ from msgspec.structs import replace
 
 from transfer.errors import TransferError
 from transfer.formats.frames import FRAME_SLACK_BYTES
-from transfer.jobs.copy.process import WorkerProcess
-from transfer.jobs.copy.slots import Slots
 from transfer.jobs.copy.work import Answer, Batch, Greeting, PackingOptions, Task
 from transfer.jobs.filling.outcome import Outcome
+from transfer.jobs.workers.process import WorkerProcess
+from transfer.jobs.workers.slots import Slots
+
+MODULE = "transfer.jobs.copy.worker"
 
 # Made before there are threads: msgspec (0.22) looks into a struct type when it first meets it, and crashes
 # the process when two threads do so at once.
@@ -102,7 +104,7 @@ class WorkerPool:
         except IndexError:
             pass
         try:
-            worker = WorkerProcess(self._slots)
+            worker = WorkerProcess(self._slots, MODULE)
         except OSError as error:
             raise TransferError(
                 f"no worker process can be started: {error.strerror}", remedy="use fewer --workers"

@@ -15,13 +15,13 @@ from transfer.jobs.copy.large import LargeFileReader
 from transfer.jobs.copy.links import LinkTable
 from transfer.jobs.copy.options import CopyOptions
 from transfer.jobs.copy.pool import WorkerPool
-from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.copy.work import Batch, LargeFile, PackingOptions, PutDirectory, Stat, first_path
 from transfer.jobs.filling.chunks import ChunkCoder, ZeroFrames
 from transfer.jobs.filling.engine import AT_HAND
 from transfer.jobs.filling.large_pieces import ResumedFile
 from transfer.jobs.filling.outcome import Outcome, Pending
 from transfer.jobs.filling.work import LargeEntry, SmallWork, Work
+from transfer.jobs.workers.process import WorkerProcess
 
 
 class FolderSide:

@@ -7,34 +7,24 @@ ends by itself when the agent's end of the pipe closes, however the agent died.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from typing import IO
 
 import msgspec
 from msgspec.structs import replace
 
-from transfer.device.allocation import keep_large_blocks
-from transfer.device.garbage import collecting_rarely
-from transfer.jobs.copy.messages import receive, send
 from transfer.jobs.copy.packing import Packer
-from transfer.jobs.copy.slots import WorkerSlots
 from transfer.jobs.copy.work import Answer, Greeting, Task
 from transfer.jobs.filling.outcome import Outcome
+from transfer.jobs.workers.messages import receive, send
+from transfer.jobs.workers.serving import pipes
+from transfer.jobs.workers.slots import WorkerSlots
 
 _IN_SLOT = memoryview(b"")
 
 
 def main() -> None:
     """Serve batches until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the agent decides what an interrupt means
-    incoming = os.fdopen(os.dup(0), "rb", buffering=0)
-    outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
-    keep_large_blocks()
-    os.dup2(2, 1)  # nothing may print into the stream
-    gone = contextlib.suppress(BrokenPipeError)  # the agent is gone: nobody to tell
-    with incoming, outgoing, collecting_rarely(), gone:
+    with pipes() as (incoming, outgoing):
         _serve(incoming, outgoing)
 
 

@@ -10,7 +10,6 @@ from transfer.core.names import FileAncestors
 from transfer.device.device import Device
 from transfer.errors import AccessError, TransferError, UsageError
 from transfer.formats.frames import FRAME_SLACK_BYTES
-from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.export.committed import committed_chunks
 from transfer.jobs.export.finding import Finder
 from transfer.jobs.export.known_from import is_file, known_elsewhere, known_here
@@ -29,6 +28,7 @@ from transfer.jobs.filling.result import FillResult
 from transfer.jobs.filling.source import SourceSide
 from transfer.jobs.filling.start import Start
 from transfer.jobs.filling.work import Counts, LargeEntry, SmallWork, Work
+from transfer.jobs.workers.process import WorkerProcess
 from transfer.stores.contract import Store
 from transfer.stores.pacing import Pace
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from transfer.errors import UsageError
-from transfer.jobs.copy.process import WorkerProcess
 from transfer.jobs.export.bucket import BucketSource
 from transfer.jobs.export.inventory_files import Report, get_report
 from transfer.jobs.export.opening import open_bucket
 from transfer.jobs.export.options import ExportOptions
 from transfer.jobs.filling.job import fill
 from transfer.jobs.filling.result import Announcer, FillResult, Observer
+from transfer.jobs.workers.process import WorkerProcess
 from transfer.stores.contract import Store
 
 

@@ -1,7 +1,7 @@
 """The worker processes of export, seen from the agent: a bounded pool that fetches and packs batches.
 
 Each process has several batches at once and answers in any order; a thread for each waits for its
-answers. Frames come back in memory that all share (`copy.slots`). A worker that dies is an error of the
+answers. Frames come back in memory that all share (`workers.slots`). A worker that dies is an error of the
 job, never a lost batch: what was not answered was not written.
 """
 
@@ -18,11 +18,11 @@ from msgspec.structs import replace
 
 from transfer.errors import TransferError
 from transfer.formats.frames import FRAME_SLACK_BYTES
-from transfer.jobs.copy.process import WorkerProcess
-from transfer.jobs.copy.slots import Slots
 from transfer.jobs.export.trouble import raised
 from transfer.jobs.export.work import Answer, FetchOptions, Greeting, ObjectBatch, Task
 from transfer.jobs.filling.outcome import Outcome
+from transfer.jobs.workers.process import WorkerProcess
+from transfer.jobs.workers.slots import Slots
 
 MODULE = "transfer.jobs.export.worker"
 _END_TIMEOUT_S = 5

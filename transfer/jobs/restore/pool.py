@@ -1,7 +1,7 @@
 """Who writes small files: worker processes, or for a handful a thread of this one.
 
-Frames go to the processes in memory that is shared (`transfer.jobs.copy.slots`). A worker that dies ends the
-job; what it was at work on was not named, or is whole.
+Frames go to the processes in memory that is shared (`transfer.jobs.workers.slots`). A worker that dies ends
+the job; what it was at work on was not named, or is whole.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Protocol
 import msgspec
 
 from transfer.errors import TransferError
-from transfer.jobs.copy.process import WorkerProcess
-from transfer.jobs.copy.slots import NO_SLOT, Slots
 from transfer.jobs.restore.if_exists import IfExists
 from transfer.jobs.restore.lanes import Lane
 from transfer.jobs.restore.options import RestoreOptions
 from transfer.jobs.restore.small import SmallBatch, SmallWriter, Written
 from transfer.jobs.restore.tree import PartialNames, Tree
 from transfer.jobs.restore.worker import Greeting, Task
+from transfer.jobs.workers.process import WorkerProcess
+from transfer.jobs.workers.slots import NO_SLOT, Slots
 
 MODULE = "transfer.jobs.restore.worker"
 Tell = Callable[[Written], None]

@@ -8,21 +8,17 @@ the agent ended.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from typing import IO
 
 import msgspec
 from msgspec import Struct
 
-from transfer.device.allocation import keep_large_blocks
-from transfer.device.garbage import collecting_rarely
-from transfer.jobs.copy.messages import receive, send
-from transfer.jobs.copy.slots import NO_SLOT, WorkerSlots
 from transfer.jobs.restore.if_exists import IfExists
 from transfer.jobs.restore.small import SmallBatch, SmallWriter
 from transfer.jobs.restore.tree import PartialNames, Tree
+from transfer.jobs.workers.messages import receive, send
+from transfer.jobs.workers.serving import pipes
+from transfer.jobs.workers.slots import NO_SLOT, WorkerSlots
 
 
 class Greeting(Struct, array_like=True):
@@ -50,13 +46,7 @@ class Task(Struct, array_like=True):
 
 def main() -> None:
     """Serve batches until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the agent decides what an interrupt means
-    incoming = os.fdopen(os.dup(0), "rb", buffering=0)
-    outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
-    keep_large_blocks()
-    os.dup2(2, 1)  # nothing may print into the stream
-    gone = contextlib.suppress(BrokenPipeError)  # the agent is gone: nobody to tell
-    with incoming, outgoing, collecting_rarely(), gone:
+    with pipes() as (incoming, outgoing):
         _serve(incoming, outgoing)
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from transfer.errors import TransferError
-from transfer.jobs.copy import process
-from transfer.jobs.copy.pool import WorkerPool
-from transfer.jobs.copy.process import WorkerProcess, first_worker
+from transfer.jobs.copy.pool import MODULE, WorkerPool
 from transfer.jobs.copy.work import Batch, PackingOptions, ReadFile
+from transfer.jobs.workers import process
+from transfer.jobs.workers.process import WorkerProcess, first_worker
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def has_ended(pid: int) -> bool:
 async def test_the_pool_works_with_it_and_starts_no_other_for_one_batch(
     options: PackingOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with first_worker() as ready:
+    with first_worker(MODULE) as ready:
         monkeypatch.setattr("transfer.jobs.copy.pool.WorkerProcess", None)
         with closing(WorkerPool(options, 1, 1, ready)) as pool:
             for name in (b"a", b"b"):
@@ -56,14 +56,14 @@ async def test_the_pool_works_with_it_and_starts_no_other_for_one_batch(
 
 
 def test_one_that_nobody_needed_is_gone_when_the_block_is_left() -> None:
-    with first_worker() as ready:
+    with first_worker(MODULE) as ready:
         pid = pid_of(ready)
         assert not has_ended(pid)
     assert has_ended(pid)
 
 
 async def test_one_that_died_ahead_of_its_work_is_told(options: PackingOptions) -> None:
-    with first_worker() as ready:
+    with first_worker(MODULE) as ready:
         os.kill(pid_of(ready), signal.SIGKILL)
         with (
             closing(WorkerPool(options, 1, 1, ready)) as pool,
@@ -76,7 +76,7 @@ async def test_where_none_can_be_started_the_first_batch_tells(
     options: PackingOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
-    with first_worker() as ready:
+    with first_worker(MODULE) as ready:
         assert ready is None
         with (
             closing(WorkerPool(options, 1, 1, ready)) as pool,

@@ -13,8 +13,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from transfer.jobs.copy.messages import receive, send
-from transfer.jobs.copy.slots import Slots
+from transfer.jobs.workers.messages import receive, send
+from transfer.jobs.workers.slots import Slots
 
 _PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
@@ -33,9 +33,7 @@ class WorkerProcess:
         OSError: it cannot be started.
     """
 
-    def __init__(
-        self, slots: Slots, module: str = "transfer.jobs.copy.worker", inherits: tuple[int, ...] = ()
-    ) -> None:
+    def __init__(self, slots: Slots, module: str, inherits: tuple[int, ...] = ()) -> None:
         self.slots = slots
         # A group of its own: a key pressed on the terminal interrupts the agent, which then decides.
         self._process = subprocess.Popen(
@@ -99,7 +97,7 @@ class WorkerProcess:
 
 
 @contextlib.contextmanager
-def first_worker(module: str = "transfer.jobs.copy.worker") -> Iterator[WorkerProcess | None]:
+def first_worker(module: str) -> Iterator[WorkerProcess | None]:
     """A worker that gets ready meanwhile; None where none can be started, which whoever needs one tells."""
     with contextlib.closing(Slots()) as slots:
         try:

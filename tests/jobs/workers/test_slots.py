@@ -19,9 +19,9 @@ from tests.jobs.copy.copying import assert_holds, copy_here
 from transfer.errors import TransferError
 from transfer.jobs.copy.packing import Packer
 from transfer.jobs.copy.pool import WorkerPool
-from transfer.jobs.copy.slots import NO_SLOT, Slots, WorkerSlots
 from transfer.jobs.copy.work import Batch, PackingOptions, ReadFile
 from transfer.jobs.filling.outcome import Outcome
+from transfer.jobs.workers.slots import NO_SLOT, Slots, WorkerSlots
 
 CHUNK = 64 << 10
 NAMES = (b"a", b"b", b"c")
@@ -161,7 +161,7 @@ def not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def not_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transfer.jobs.copy.slots.mmap.mmap", refused)
+    monkeypatch.setattr("transfer.jobs.workers.slots.mmap.mmap", refused)
 
 
 @pytest.mark.parametrize("breaking", [missing, not_opened, not_mapped])
