@@ -199,8 +199,15 @@ class Gate:
     """
 
     def __init__(
-        self, store: Store, *, is_open: bool = False, names: tuple[str, ...] = ("put", "put_part")
+        self,
+        store: Store,
+        *,
+        is_open: bool = False,
+        names: tuple[str, ...] = ("put", "put_part"),
+        closes_behind: int = 0,
     ) -> None:
+        """`closes_behind`: so many small objects are let through before it closes by itself; 0: all."""
+        self._puts_left = closes_behind or -1
         self.reached = asyncio.Event()
         self.calls: list[str] = []
         self._store = store
@@ -224,6 +231,10 @@ class Gate:
             return call
 
         async def gated(key: str, *arguments: Any, **named: Any) -> Any:
+            if name == "put" and self._puts_left == 0:
+                self.close()
+            elif name == "put":
+                self._puts_left -= 1
             self.reached.set()
             await self._open.wait()
             self.calls.append(key if name == "put" else f"{key} {arguments[1]}")

@@ -116,13 +116,10 @@ async def test_after_a_stop_it_goes_on_and_sends_nothing_twice(
     tmp_path: Path, dock: Path, pristine: Path, site: Path
 ) -> None:
     store = memory()
-    first, second = Gate(store, is_open=True), Gate(store, is_open=True)
+    first, second = Gate(store, is_open=True, closes_behind=2), Gate(store, is_open=True)
     shutil.copytree(pristine, dock / "survey")
     async with serving(tmp_path, dock, first) as service:
-        await first.reached.wait()
         await service.job(lambda job: job.counters.objects > 0 and job.phase is Phase.IMPORTING)
-        first.close()
-        await first.reached.wait()
     before = await content_of(store)
     async with serving(tmp_path, dock, second) as service:
         job = await service.phase(Phase.COMPLETE)
